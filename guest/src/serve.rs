@@ -1,0 +1,278 @@
+//! The loop: requests in, replies out, children reaped. One thread; the only wait is one poll(2).
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use guest::wire::{Hello, How, Reply, Request, WireError};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::channel::{Channel, Heard};
+use crate::exec::{Running, Way};
+use crate::kernel;
+use crate::transfer::{Pull, Push};
+
+/// Why serving ended.
+pub(crate) enum End {
+    /// The harness is gone.
+    HungUp,
+    /// It wants the machine off.
+    PowerOff,
+    /// It cannot be understood.
+    Garbled(WireError),
+    /// The system refused what the loop lives on.
+    Failed(Errno),
+}
+
+/// The agent while a harness is connected.
+pub(crate) struct Agent {
+    channel: Channel,
+    hello: Hello,
+    children: SignalFd,
+    commands: BTreeMap<u32, Running>,
+    pushes: BTreeMap<u32, Push>,
+    pulls: BTreeMap<u32, Pull>,
+}
+
+/// What one descriptor of a poll(2) belongs to.
+#[derive(Clone, Copy)]
+enum Source {
+    Channel,
+    Children,
+    Output(u32, Way),
+    Input(u32),
+}
+
+impl Agent {
+    /// `hello` holds what booting found; the kernel's part is filled in at each answer.
+    pub(crate) fn new(channel: Channel, hello: Hello) -> nix::Result<Self> {
+        let mut child = SigSet::empty();
+        child.add(Signal::SIGCHLD);
+        child.thread_block()?;
+        let children = SignalFd::with_flags(&child, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self {
+            channel,
+            hello,
+            children,
+            commands: BTreeMap::new(),
+            pushes: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+        })
+    }
+
+    /// Serves until the harness hangs up or wants the machine off.
+    pub(crate) fn serve(&mut self) -> End {
+        loop {
+            match self.turn() {
+                Ok(()) => {}
+                Err(End::Garbled(error)) => {
+                    // A harness of another version learns ours from the hello, and may then say so.
+                    let hello = kernel::describe(self.hello.clone());
+                    self.channel.send(0, &Reply::Hello(hello));
+                    self.channel.send(0, &Reply::Refused(error.to_string()));
+                    let _ = self.channel.flush();
+                    return End::Garbled(error);
+                }
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Ends all that was asked for over this connection, and gives the port back.
+    pub(crate) fn hang_up(self) -> OwnedFd {
+        self.commands.values().for_each(Running::kill);
+        self.channel.into_port()
+    }
+
+    /// Waits for anything, then does all that can be done without waiting.
+    fn turn(&mut self) -> Result<(), End> {
+        for source in self.wait().map_err(End::Failed)? {
+            match source {
+                Source::Channel => self.listen()?,
+                Source::Children => self.reap(),
+                Source::Output(id, way) => {
+                    if let Some(said) = self.commands.get_mut(&id).and_then(|command| command.read(way)) {
+                        self.channel.send(id, &said);
+                    }
+                }
+                Source::Input(id) => {
+                    if let Some(command) = self.commands.get_mut(&id) {
+                        command.write();
+                    }
+                }
+            }
+        }
+        self.look_at_commands();
+        self.pump();
+        self.channel.flush().map_err(End::Failed)
+    }
+
+    /// What is ready. A full channel stops all that fills it, so that a flood of output costs no memory.
+    fn wait(&self) -> nix::Result<Vec<Source>> {
+        let mut sources = vec![Source::Channel, Source::Children];
+        let mut fds = vec![
+            PollFd::new(self.channel.fd(), self.channel.interest()),
+            PollFd::new(self.children.as_fd(), PollFlags::POLLIN),
+        ];
+        for (id, command) in &self.commands {
+            for way in [Way::Out, Way::Err].into_iter().filter(|_| !self.channel.is_full()) {
+                if let Some(end) = command.output(way) {
+                    sources.push(Source::Output(*id, way));
+                    fds.push(PollFd::new(end, PollFlags::POLLIN));
+                }
+            }
+            if let Some(end) = command.hungry() {
+                sources.push(Source::Input(*id));
+                fds.push(PollFd::new(end, PollFlags::POLLOUT));
+            }
+        }
+        match poll(&mut fds, self.patience()) {
+            Err(Errno::EINTR) => Ok(Vec::new()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(std::iter::zip(sources, &fds)
+                .filter(|(_, fd)| fd.revents().is_none_or(|flags| !flags.is_empty()))
+                .map(|(source, _)| source)
+                .collect()),
+        }
+    }
+
+    fn patience(&self) -> PollTimeout {
+        if !self.pulls.is_empty() && !self.channel.is_full() {
+            return PollTimeout::ZERO;
+        }
+        let Some(alarm) = self.commands.values().filter_map(Running::alarm).min() else {
+            return PollTimeout::NONE;
+        };
+        // Rounded up, or the last millisecond would be spent turning.
+        let millis = alarm.saturating_duration_since(Instant::now()).as_millis() + 1;
+        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn listen(&mut self) -> Result<(), End> {
+        match self.channel.receive().map_err(End::Failed)? {
+            Heard::HungUp => return Err(End::HungUp),
+            Heard::Nothing => return Ok(()),
+            Heard::Something => {}
+        }
+        while let Some((id, request)) = self.channel.request().map_err(End::Garbled)? {
+            self.answer(id, request)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, id: u32, request: Request) -> Result<(), End> {
+        let done = match request {
+            Request::PowerOff => return Err(End::PowerOff),
+            Request::Hello => {
+                let hello = kernel::describe(self.hello.clone());
+                Ok(Some(Reply::Hello(hello)))
+            }
+            Request::Exec(exec) => Running::start(&exec).map(|command| {
+                self.commands.insert(id, command);
+                None
+            }),
+            Request::Stdin(bytes) => self.feed(id, &bytes).map(|()| None),
+            Request::Resize(size) => {
+                if let Some(command) = self.commands.get(&id) {
+                    command.resize(size);
+                }
+                Ok(None)
+            }
+            Request::Push { path, mode, len } => Push::new(id, &path, mode, len).and_then(|push| {
+                self.pushes.insert(id, push);
+                self.take(id, &[])
+            }),
+            Request::Data(bytes) => self.take(id, &bytes),
+            Request::Pull { path } => Pull::new(&path).map(|pull| {
+                self.pulls.insert(id, pull);
+                None
+            }),
+            Request::SetClock { secs, nanos } => {
+                kernel::set_clock(secs, nanos).map(|()| Some(Reply::Done(0)))
+            }
+            Request::Seed(bytes) => kernel::seed(&bytes).map(|()| Some(Reply::Done(0))),
+            Request::Cancel => {
+                self.pushes.remove(&id);
+                self.pulls.remove(&id);
+                if let Some(command) = self.commands.get(&id) {
+                    command.kill();
+                }
+                Ok(None)
+            }
+        };
+        match done {
+            Ok(Some(reply)) => self.channel.send(id, &reply),
+            Ok(None) => {}
+            Err(why) => self.channel.send(id, &Reply::Refused(why)),
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, id: u32, bytes: &[u8]) -> Result<(), String> {
+        let Some(command) = self.commands.get_mut(&id) else { return Ok(()) };
+        let fed = command.feed(bytes);
+        if fed.is_err() {
+            command.kill();
+            self.commands.remove(&id);
+        }
+        fed
+    }
+
+    /// Bytes of a file. What comes after its push was refused is on its way still, and is dropped.
+    fn take(&mut self, id: u32, bytes: &[u8]) -> Result<Option<Reply>, String> {
+        let Some(push) = self.pushes.get_mut(&id) else { return Ok(None) };
+        let taken = push.take(bytes);
+        if !matches!(taken, Ok(None)) {
+            self.pushes.remove(&id);
+        }
+        taken
+    }
+
+    /// Buries every child that has ended: commands, and the orphans that a process 1 inherits.
+    fn reap(&mut self) {
+        while let Ok(Some(_)) = self.children.read_signal() {}
+        let mut status = 0;
+        // nix's waitpid loses a child that died of a real-time signal.
+        // SAFETY: waitpid(2) writes one int.
+        while let pid @ 1.. = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+            let how = if libc::WIFEXITED(status) {
+                How::Status(libc::WEXITSTATUS(status))
+            } else {
+                How::Signal(libc::WTERMSIG(status))
+            };
+            if let Some(command) = self.commands.values_mut().find(|command| command.pid() == pid) {
+                command.died(how);
+            }
+        }
+    }
+
+    /// Kills what is late, and takes leave of what is over.
+    fn look_at_commands(&mut self) {
+        let now = Instant::now();
+        let over: Vec<(u32, How)> =
+            self.commands.iter_mut().filter_map(|(id, command)| Some((*id, command.look(now)?))).collect();
+        for (id, how) in over {
+            if let Some(command) = self.commands.remove(&id) {
+                command.last_words(|said| self.channel.send(id, &said));
+            }
+            self.channel.send(id, &Reply::Exited(how));
+        }
+    }
+
+    /// One piece of every file that is going.
+    fn pump(&mut self) {
+        if self.channel.is_full() {
+            return;
+        }
+        let channel = &mut self.channel;
+        self.pulls.retain(|id, pull| {
+            let reply = pull.next();
+            channel.send(*id, &reply);
+            matches!(reply, Reply::Data(_))
+        });
+    }
+}

@@ -1,0 +1,172 @@
+//! What the harness asks of the agent.
+
+use super::fields::{Fields, put_greeting, put_length, put_text, put_u32, put_u64};
+use super::{Message, WireError};
+
+/// One request, or a further piece of one that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Who are you? Answered by `Hello`.
+    Hello,
+    /// Start a command. Answered by `Stdout` and `Stderr`, then `Exited`; or `Refused` when it cannot be started.
+    Exec(Exec),
+    /// More standard input of a command; none at all closes it.
+    Stdin(Vec<u8>),
+    /// The terminal of a command has another size now.
+    Resize(Size),
+    /// Take a file, which comes as `Data`. Answered by `Done` when it is in its place, or by `Refused`.
+    Push {
+        /// Where to: an absolute path. Folders above it are made.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// How many bytes come.
+        len: u64,
+    },
+    /// The next bytes of a pushed file.
+    Data(Vec<u8>),
+    /// Give a file. Answered by `Data` and then `Done`, or by `Refused`.
+    Pull {
+        /// Which: an absolute path.
+        path: String,
+    },
+    /// Set the wall clock. Answered by `Done` or `Refused`.
+    SetClock {
+        /// Seconds since 1970.
+        secs: u64,
+        /// And nanoseconds.
+        nanos: u32,
+    },
+    /// Mix these bytes into the kernel's random pool, count them as entropy and reseed: two guests woken from the
+    /// same state draw the same numbers without it. Answered by `Done` or `Refused`.
+    Seed(Vec<u8>),
+    /// Let go of the request of this id: kill the command, forget the file.
+    Cancel,
+    /// Switch the machine off. Answered by the end of the connection.
+    PowerOff,
+}
+
+/// A command to start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exec {
+    /// The program, searched in PATH, and its arguments.
+    pub argv: Vec<String>,
+    /// Added to the agent's default environment, or overriding it.
+    pub env: Vec<(String, String)>,
+    /// The folder to start it in.
+    pub cwd: String,
+    /// After how many milliseconds it is killed with all that it has started; `None`: never.
+    pub deadline_ms: Option<u64>,
+    /// Whether standard input comes as `Stdin`; otherwise it is /dev/null.
+    pub stdin: bool,
+    /// A terminal of this size for standard input, output and error.
+    pub tty: Option<Size>,
+}
+
+/// The size of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in a line.
+    pub cols: u16,
+}
+
+impl Size {
+    fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.rows.to_le_bytes());
+        out.extend_from_slice(&self.cols.to_le_bytes());
+    }
+
+    fn take(fields: &mut Fields<'_>) -> Result<Self, WireError> {
+        Ok(Self { rows: fields.u16()?, cols: fields.u16()? })
+    }
+}
+
+impl Exec {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_length(out, self.argv.len());
+        self.argv.iter().for_each(|word| put_text(out, word));
+        put_length(out, self.env.len());
+        for (name, value) in &self.env {
+            put_text(out, name);
+            put_text(out, value);
+        }
+        put_text(out, &self.cwd);
+        out.push(self.deadline_ms.is_some().into());
+        if let Some(millis) = self.deadline_ms {
+            put_u64(out, millis);
+        }
+        out.push(self.stdin.into());
+        out.push(self.tty.is_some().into());
+        if let Some(size) = self.tty {
+            size.put(out);
+        }
+    }
+
+    fn take(fields: &mut Fields<'_>) -> Result<Self, WireError> {
+        Ok(Self {
+            argv: fields.list(Fields::text)?,
+            env: fields.list(|fields| Ok((fields.text()?, fields.text()?)))?,
+            cwd: fields.text()?,
+            deadline_ms: fields.option(Fields::u64)?,
+            stdin: fields.flag()?,
+            tty: fields.option(Size::take)?,
+        })
+    }
+}
+
+impl Message for Request {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Hello => 0x01,
+            Self::Exec(_) => 0x02,
+            Self::Stdin(_) => 0x03,
+            Self::Resize(_) => 0x04,
+            Self::Push { .. } => 0x05,
+            Self::Data(_) => 0x06,
+            Self::Pull { .. } => 0x07,
+            Self::SetClock { .. } => 0x08,
+            Self::Seed(_) => 0x09,
+            Self::Cancel => 0x0a,
+            Self::PowerOff => 0x0b,
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello => put_greeting(out),
+            Self::Exec(exec) => exec.put(out),
+            Self::Stdin(bytes) | Self::Data(bytes) | Self::Seed(bytes) => out.extend_from_slice(bytes),
+            Self::Resize(size) => size.put(out),
+            Self::Push { path, mode, len } => {
+                put_text(out, path);
+                put_u32(out, *mode);
+                put_u64(out, *len);
+            }
+            Self::Pull { path } => put_text(out, path),
+            Self::SetClock { secs, nanos } => {
+                put_u64(out, *secs);
+                put_u32(out, *nanos);
+            }
+            Self::Cancel | Self::PowerOff => {}
+        }
+    }
+
+    fn take(kind: u8, fields: &mut Fields<'_>) -> Result<Self, WireError> {
+        Ok(match kind {
+            0x01 => fields.greeting().map(|()| Self::Hello)?,
+            0x02 => Self::Exec(Exec::take(fields)?),
+            0x03 => Self::Stdin(fields.rest()),
+            0x04 => Self::Resize(Size::take(fields)?),
+            0x05 => Self::Push { path: fields.text()?, mode: fields.u32()?, len: fields.u64()? },
+            0x06 => Self::Data(fields.rest()),
+            0x07 => Self::Pull { path: fields.text()? },
+            0x08 => Self::SetClock { secs: fields.u64()?, nanos: fields.u32()? },
+            0x09 => Self::Seed(fields.rest()),
+            0x0a => Self::Cancel,
+            0x0b => Self::PowerOff,
+            unknown => return Err(WireError::Kind(unknown)),
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! The integration tests: one binary, so that it is linked once; one module a subject.
+//!
+//! What needs a guest runs when `XTASK_TEST_GUESTS=1` is set, as `cargo xtask test` does; without it those tests say
+//! so and end. They share one cache, the user's own, so that nothing is fetched twice.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod layers;

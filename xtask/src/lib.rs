@@ -1,0 +1,5 @@
+//! criu-matrix: which checkpoint/restore story works on which kernel, userland, CRIU and engine, and why not.
+//!
+//! The library behind `cargo xtask`. It is a pipe: plan, provision, run, record, judge, report.
+//! The modules below stand in layers, lowest first; a module uses only lower ones, and `tests/layers.rs`
+//! asserts it. ARCHITECTURE.md tells the rest.
