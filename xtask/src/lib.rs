@@ -3,3 +3,9 @@
 //! The library behind `cargo xtask`. It is a pipe: plan, provision, run, record, judge, report.
 //! The modules below stand in layers, lowest first; a module uses only lower ones, and `tests/layers.rs`
 //! asserts it. ARCHITECTURE.md tells the rest.
+
+pub mod model;
+
+pub mod interrupt;
+pub mod process;
+pub mod toml_file;

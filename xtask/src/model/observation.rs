@@ -1,0 +1,104 @@
+//! What was seen of a workload at one moment: its ticks and its processes.
+//!
+//! A tick is one line, written by one write(2):
+//! `who=ticker n=17 pid=321 start=1234 nonce=00c0ffee… sum=9f…`.
+//! A last line without its newline was met half-way, and counts as not yet written.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+
+/// One look at one guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Which guest.
+    pub role: Role,
+    /// Each output file of the workload by name, whole.
+    pub outputs: BTreeMap<String, String>,
+    /// `/proc/*/stat`, as read.
+    pub stat: String,
+    /// The process id that the workload was started under, once there is one.
+    pub pid: Option<i32>,
+}
+
+/// One line of a workload's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// Which of the workload's counters.
+    pub who: String,
+    /// The count, from 1.
+    pub n: u64,
+    /// The process id that the counter knows for its own.
+    pub pid: i32,
+    /// When it started, as it remembers: nanoseconds of the boot clock, or any text that does not change.
+    pub start: String,
+    /// Drawn at random when it started, and kept in its memory only.
+    pub nonce: String,
+    /// A checksum over its memory, where it has one: 16 hexadecimal digits.
+    pub sum: Option<u64>,
+}
+
+/// One process, as `/proc/PID/stat` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Process id.
+    pub pid: i32,
+    /// The name, without its brackets.
+    pub name: String,
+    /// `R`, `S`, `D`, `T`, `Z`, …
+    pub state: char,
+    /// The parent's id.
+    pub parent: i32,
+    /// The session's id.
+    pub session: i32,
+}
+
+impl Process {
+    /// Whether it can still run: neither a zombie nor dead.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// The whole lines of a workload's output, in order; `Err` holds the first line that is no tick.
+///
+/// # Errors
+/// A whole line that cannot be read is not passed over: it may be the damage that a checker is looking for.
+pub fn parse_ticks(text: &str) -> Result<Vec<Tick>, String> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| parse_tick(line).ok_or_else(|| line.to_owned())).collect()
+}
+
+fn parse_tick(line: &str) -> Option<Tick> {
+    let fields: BTreeMap<&str, &str> = line.split(' ').filter_map(|word| word.split_once('=')).collect();
+    let sum = match fields.get("sum") {
+        Some(digits) => Some(u64::from_str_radix(digits, 16).ok()?),
+        None => None,
+    };
+    Some(Tick {
+        who: (*fields.get("who")?).to_owned(),
+        n: fields.get("n")?.parse().ok()?,
+        pid: fields.get("pid")?.parse().ok()?,
+        start: (*fields.get("start")?).to_owned(),
+        nonce: (*fields.get("nonce")?).to_owned(),
+        sum,
+    })
+}
+
+/// The processes in a concatenation of `/proc/*/stat`. The name may hold blanks and brackets: its end is the last `)`.
+pub fn parse_processes(stat: &str) -> Vec<Process> {
+    stat.lines().filter_map(parse_process).collect()
+}
+
+fn parse_process(line: &str) -> Option<Process> {
+    let (pid, rest) = line.split_once(" (")?;
+    let (name, rest) = rest.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let _group = fields.next()?;
+    let session = fields.next()?.parse().ok()?;
+    Some(Process { pid: pid.parse().ok()?, name: name.to_owned(), state, parent, session })
+}

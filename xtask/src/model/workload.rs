@@ -1,0 +1,83 @@
+//! The programs that are checkpointed. Their sources are in `guest/workloads/`.
+
+/// A program that ticks, and whose ticks prove what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// The name that a scenario's `start` gives.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// The files that it needs in the work folder, all executable.
+    pub files: &'static [&'static str],
+    /// The command that becomes the root of the tree, as typed in the work folder.
+    pub command: &'static str,
+    /// Where the command's standard output goes.
+    pub output: &'static str,
+    /// Its counters.
+    pub streams: &'static [Stream],
+    /// Whether its ticks carry a checksum over memory that `guest::witness` can foretell.
+    pub witness: bool,
+}
+
+/// One counter of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// The `who=` of its lines.
+    pub who: &'static str,
+    /// The file that they are in, relative to the work folder.
+    pub file: &'static str,
+}
+
+/// All of them.
+pub const WORKLOADS: &[Workload] = &[
+    Workload {
+        name: "counter",
+        summary: "a shell loop that prints a number",
+        files: &["counter.sh"],
+        command: "sh ./counter.sh",
+        output: "counter.ticks",
+        streams: &[Stream { who: "counter", file: "counter.ticks" }],
+        witness: false,
+    },
+    Workload {
+        name: "fork-app",
+        summary: "a shell script that counts, and a C program that forks: both halves append to one file through system(3)",
+        files: &["fork-app.sh", "fork-app"],
+        command: "sh ./fork-app.sh",
+        output: "fork-app-script.ticks",
+        streams: &[
+            Stream { who: "script", file: "fork-app-script.ticks" },
+            Stream { who: "parent", file: "fork-app.ticks" },
+            Stream { who: "child", file: "fork-app.ticks" },
+        ],
+        witness: false,
+    },
+    Workload {
+        name: "ticker",
+        summary: "a C program that ticks, with a checksum over 4 MiB that it keeps rewriting",
+        files: &["ticker"],
+        command: "./ticker",
+        output: "ticker.ticks",
+        streams: &[Stream { who: "ticker", file: "ticker.ticks" }],
+        witness: true,
+    },
+];
+
+impl Workload {
+    /// The workload of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        WORKLOADS.iter().find(|workload| workload.name == name)
+    }
+
+    /// The names of all.
+    pub fn names() -> Vec<&'static str> {
+        WORKLOADS.iter().map(|workload| workload.name).collect()
+    }
+
+    /// The files that its streams are in, each once, in order.
+    pub fn outputs(&self) -> Vec<&'static str> {
+        let mut files: Vec<_> = self.streams.iter().map(|stream| stream.file).collect();
+        files.dedup();
+        files
+    }
+}
