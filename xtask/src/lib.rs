@@ -9,3 +9,5 @@ pub mod model;
 pub mod interrupt;
 pub mod process;
 pub mod toml_file;
+
+pub mod record;
