@@ -6,3 +6,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod layers;
+mod scenario_files;

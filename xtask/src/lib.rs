@@ -11,3 +11,4 @@ pub mod process;
 pub mod toml_file;
 
 pub mod record;
+pub mod scenario;

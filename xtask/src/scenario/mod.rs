@@ -1,0 +1,10 @@
+//! Scenario files: what a person writes, what may be wrong with it, and what it means.
+
+mod file;
+mod library;
+mod lower;
+mod story;
+mod words;
+
+pub use library::{Library, LibraryError};
+pub use story::Story;

@@ -1,0 +1,40 @@
+//! A scenario as it is played: every name resolved, every step checked against the ones before it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Role, Stage, Step, Verb};
+
+/// A scenario that has been read and found sound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story {
+    /// The file's name without `.toml`, and its folder below `scenarios/`, if it has one.
+    pub name: String,
+    /// One sentence that is true when the scenario passes.
+    pub summary: String,
+    /// The workload's name.
+    pub workload: String,
+    /// What CRIU must have, by the names of `criu check --feature`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// The steps in order.
+    pub steps: Vec<Step>,
+}
+
+impl Story {
+    /// The guests that it needs.
+    pub fn roles(&self) -> Vec<Role> {
+        let moves = self.steps.iter().any(|step| matches!(step.verb, Verb::Transfer { .. }));
+        if moves { vec![Role::Source, Role::Destination] } else { vec![Role::Source] }
+    }
+
+    /// What a failure of a step is called. Waiting and killing belong to the start until something was dumped.
+    pub fn stage(&self, step: usize) -> Stage {
+        let verb = &self.steps[step].verb;
+        let dumps = |step: &Step| matches!(step.verb, Verb::PreDump { .. } | Verb::Dump { .. });
+        if matches!(verb, Verb::Ticks(_) | Verb::Kill) && !self.steps[..step].iter().any(dumps) {
+            Stage::Start
+        } else {
+            verb.stage()
+        }
+    }
+}
