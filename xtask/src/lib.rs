@@ -12,3 +12,5 @@ pub mod toml_file;
 
 pub mod record;
 pub mod scenario;
+
+pub mod engine;

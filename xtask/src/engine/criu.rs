@@ -1,0 +1,126 @@
+//! Plain `criu`, as its own manual uses it: a session of its own, `dump -t PID`, `restore -d`.
+
+use super::lowering::{Engine, Probe, Refusal, more_ticks, run};
+use crate::model::{Action, Command, Expectation, Role, Step, Verb, Workload};
+
+/// How many ticks prove that a program goes on.
+const PROOF: u32 = 5;
+/// How long a program may take to tell them. A tick comes every 20 to 90 ms.
+const PATIENCE: u64 = 30;
+
+/// The engine `criu`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Criu;
+
+impl Engine for Criu {
+    fn name(&self) -> &str {
+        "criu"
+    }
+
+    fn probes(&self, features: &[String]) -> Vec<Probe> {
+        let mut probes = vec![
+            Probe::Needed(Command::new("criu --version")),
+            Probe::Evidence(Command::new("criu check --all")),
+        ];
+        probes.extend(features.iter().map(|name| Probe::Feature {
+            works: Command::new("criu check"),
+            has: Command::new(format!("criu check --feature {name}")),
+            name: name.clone(),
+        }));
+        probes
+    }
+
+    fn lower(&self, step: &Step, workload: &Workload) -> Result<Vec<Action>, Refusal> {
+        let on = step.on;
+        Ok(match &step.verb {
+            Verb::Start => vec![run(on, start(workload)), run(on, more_ticks(workload, 1, PATIENCE))],
+            Verb::Ticks(more) => vec![run(on, more_ticks(workload, *more, PATIENCE + u64::from(*more)))],
+            Verb::PreDump { to, parent } => {
+                vec![run(on, dump("pre-dump", to, parent.as_deref(), &["--track-mem"], &step.opts))]
+            }
+            Verb::Dump { to, parent, leave_running } => {
+                let mut words = Vec::new();
+                if parent.is_some() {
+                    words.push("--track-mem");
+                }
+                if *leave_running {
+                    words.push("--leave-running");
+                }
+                vec![run(on, dump("dump", to, parent.as_deref(), &words, &step.opts))]
+            }
+            Verb::Restore { from } => vec![run(on, restore(from, &step.opts))],
+            Verb::Kill => vec![run(on, kill())],
+            Verb::Transfer { .. } => transfer(workload),
+            Verb::Expect(Expectation::Gone) => Vec::new(),
+            Verb::Expect(_) => vec![run(on, more_ticks(workload, PROOF, PATIENCE))],
+        })
+    }
+}
+
+/// A session without a terminal, so that the dump needs no `--shell-job`.
+/// The output is opened with `>>`: CRIU does not compare the size of a file that is only appended to.
+/// The leader tells its own pid: in a shell with job control setsid(1) forks, and `$!` is nobody.
+pub(super) fn start(workload: &Workload) -> Command {
+    Command::new(format!(
+        "setsid sh -c 'echo $$ >workload.pid; exec {}' </dev/null >>{} 2>>workload.err &",
+        workload.command, workload.output
+    ))
+}
+
+fn dump(verb: &str, to: &str, parent: Option<&str>, words: &[&str], opts: &[String]) -> Command {
+    let mut line = format!(
+        "mkdir -p images/{to} && criu {verb} -t \"$(cat workload.pid)\" -D images/{to} -o {verb}.log -v4"
+    );
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
+    if let Some(parent) = parent {
+        line.push_str(&format!(" --prev-images-dir ../{parent}"));
+    }
+    push_opts(&mut line, opts);
+    if parent.is_some() {
+        // CRIU's link to the images before: without it everything was saved once more.
+        line.push_str(&format!(" && test -e images/{to}/parent"));
+    }
+    Command::new(line).within(120).keeping(format!("images/{to}/{verb}.log"))
+}
+
+fn restore(from: &str, opts: &[String]) -> Command {
+    let mut line = format!("criu restore -d -D images/{from} -o restore.log -v4");
+    push_opts(&mut line, opts);
+    Command::new(line).within(120).keeping(format!("images/{from}/restore.log"))
+}
+
+/// The whole session, which is one process group, and not before it is gone.
+pub(super) fn kill() -> Command {
+    Command::new(
+        "kill -KILL -\"$(cat workload.pid)\"; \
+         while kill -0 -\"$(cat workload.pid)\" 2>/dev/null; do sleep 0.05; done",
+    )
+}
+
+/// Everything that the program has open or was started from, with the images.
+pub(super) fn transfer(workload: &Workload) -> Vec<Action> {
+    let mut still = vec!["images", "workload.pid"];
+    still.extend(workload.files);
+    let mut growing = vec!["workload.err"];
+    growing.extend(workload.outputs());
+    // A program that was left running goes on writing, and tar wants files that stand still.
+    let (still, growing) = (still.join(" "), growing.join(" "));
+    let pack = format!(
+        "rm -rf carry && mkdir carry && cp -p {growing} carry/ && tar -cf carry.tar {still} -C carry {growing}"
+    );
+    vec![
+        run(Role::Source, Command::new(pack).within(120)),
+        Action::Carry("carry.tar".to_owned()),
+        run(Role::Destination, Command::new("tar -xpf carry.tar").within(120)),
+    ]
+}
+
+fn push_opts(line: &mut String, opts: &[String]) {
+    for opt in opts {
+        line.push(' ');
+        line.push_str(&shlex::try_quote(opt).map_or_else(|_| opt.clone(), std::borrow::Cow::into_owned));
+    }
+}
