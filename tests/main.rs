@@ -5,5 +5,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod agent;
 mod layers;
 mod scenario_files;

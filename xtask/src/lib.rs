@@ -14,3 +14,4 @@ pub mod record;
 pub mod scenario;
 
 pub mod engine;
+pub mod guest;
