@@ -15,3 +15,4 @@ pub mod scenario;
 
 pub mod engine;
 pub mod guest;
+pub mod install;

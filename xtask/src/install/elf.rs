@@ -1,0 +1,137 @@
+//! The little that we read of an ELF file: its notes, what it needs, and from which glibc on it starts.
+
+use std::path::Path;
+
+use crate::install::error::InstallError;
+use crate::process;
+
+/// `XEN_ELFNOTE_PHYS32_ENTRY`: where a PVH loader jumps in. <https://xenbits.xen.org/docs/unstable/misc/pvh.html>
+const PHYS32_ENTRY: u32 = 18;
+const PT_NOTE: u32 = 4;
+
+/// Whether it is a 64-bit little-endian ELF file.
+pub(crate) fn is_elf(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x7fELF\x02\x01")
+}
+
+/// Whether a kernel can be started by PVH.
+pub(crate) fn has_pvh_note(elf: &[u8]) -> bool {
+    notes(elf).is_some_and(|notes| notes.iter().any(|(name, kind)| name == b"Xen\0" && *kind == PHYS32_ENTRY))
+}
+
+/// The names and types of all notes. None when the file is cut short.
+fn notes(elf: &[u8]) -> Option<Vec<(Vec<u8>, u32)>> {
+    if !is_elf(elf) {
+        return None;
+    }
+    let headers = usize::try_from(u64_at(elf, 0x20)?).ok()?;
+    let (size, count) = (usize::from(u16_at(elf, 0x36)?), usize::from(u16_at(elf, 0x38)?));
+    let mut notes = Vec::new();
+    for header in (0..count).map(|n| headers + n * size) {
+        if u32_at(elf, header)? != PT_NOTE {
+            continue;
+        }
+        let offset = usize::try_from(u64_at(elf, header + 0x08)?).ok()?;
+        let length = usize::try_from(u64_at(elf, header + 0x20)?).ok()?;
+        let mut segment = elf.get(offset..offset.checked_add(length)?)?;
+        while segment.len() >= 12 {
+            let name_size = usize::try_from(u32_at(segment, 0)?).ok()?;
+            let data_size = usize::try_from(u32_at(segment, 4)?).ok()?;
+            notes.push((segment.get(12..12 + name_size)?.to_vec(), u32_at(segment, 8)?));
+            let next = 12 + name_size.next_multiple_of(4) + data_size.next_multiple_of(4);
+            segment = segment.get(next..).unwrap_or_default();
+        }
+    }
+    Some(notes)
+}
+
+/// The names of the libraries that a program or library asks for.
+pub(crate) fn needed(path: &Path) -> Result<Vec<String>, InstallError> {
+    let output = process::output(process::command("readelf").env("LC_ALL", "C").arg("-dW").arg(path))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let bracketed = |line: &str| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned());
+    Ok(text.lines().filter(|line| line.contains("(NEEDED)")).filter_map(bracketed).collect())
+}
+
+/// Whether it says itself where its libraries are.
+pub(crate) fn has_run_path(path: &Path) -> Result<bool, InstallError> {
+    let output = process::output(process::command("readelf").env("LC_ALL", "C").arg("-dW").arg(path))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.contains("(RUNPATH)") || text.contains("(RPATH)"))
+}
+
+/// The newest `GLIBC_x.y` that any of these files wants: on an older libc they do not start.
+pub(crate) fn needs_glibc<'a>(
+    files: impl IntoIterator<Item = &'a Path>,
+) -> Result<Option<String>, InstallError> {
+    let mut newest = None;
+    for file in files {
+        let output = process::output(process::command("readelf").env("LC_ALL", "C").arg("-VW").arg(file))?;
+        newest = newest.max(newest_glibc(&String::from_utf8_lossy(&output.stdout)));
+    }
+    Ok(newest.map(|(major, minor)| format!("{major}.{minor}")))
+}
+
+/// The newest version of the lines `Name: GLIBC_2.34  Flags: none`.
+fn newest_glibc(text: &str) -> Option<(u32, u32)> {
+    text.lines()
+        .filter_map(|line| line.split_once("Name: GLIBC_")?.1.split_whitespace().next())
+        .filter_map(|version| {
+            let mut numbers = version.split('.').map(str::parse);
+            Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+        })
+        .max()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The smallest ELF file with one note of that type.
+    pub(crate) fn elf_with_note(name: &[u8; 4], kind: u32) -> Vec<u8> {
+        let mut elf = vec![0; 64 + 56];
+        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[0x20] = 64;
+        elf[0x36] = 56;
+        elf[0x38] = 1;
+        elf[64] = 4;
+        elf[64 + 8] = 120;
+        elf[64 + 0x20] = 20;
+        for word in [4, 4, kind] {
+            elf.extend(word.to_le_bytes());
+        }
+        elf.extend(name);
+        elf.extend([0; 4]);
+        elf
+    }
+
+    #[test]
+    fn only_a_xen_note_18_is_pvh() {
+        assert!(has_pvh_note(&elf_with_note(b"Xen\0", 18)));
+        assert!(!has_pvh_note(&elf_with_note(b"Xen\0", 17)));
+        assert!(!has_pvh_note(&elf_with_note(b"GNU\0", 18)));
+        let elf = elf_with_note(b"Xen\0", 18);
+        for length in 0..elf.len() {
+            assert!(!has_pvh_note(&elf[..length]), "cut to {length}");
+        }
+    }
+
+    #[rstest::rstest]
+    #[case("  0x0010:   Name: GLIBC_2.2.5  Flags: none  Version: 4\n  0x20:   Name: GLIBC_2.34  Flags: none\n  Name: GLIBC_2.9 ", Some((2, 34)))]
+    #[case("  Name: LIBNL_3  Flags: none\n Name: GLIBC_PRIVATE  Flags", None)]
+    fn the_newest_glibc_wins(#[case] text: &str, #[case] expected: Option<(u32, u32)>) {
+        assert_eq!(newest_glibc(text), expected);
+    }
+}

@@ -1,0 +1,48 @@
+//! What a guest is made of: exact packages, fetched, verified and built into images, all in one cache.
+//!
+//! [`resolve()`] turns what was asked for into a [`Lock`]; a [`Workshop`] builds what the lock names.
+//! Nothing here knows scenarios, cells or guests.
+
+mod agent;
+mod apt;
+mod available;
+mod cache;
+mod clean;
+mod config;
+mod criu;
+mod crius;
+mod deb;
+mod elf;
+mod error;
+mod ext4;
+mod fetch;
+mod index;
+mod initrd;
+mod kernel;
+mod kernels;
+mod lock;
+pub mod machine;
+mod package;
+mod qemu;
+mod resolve;
+mod userland;
+mod vmlinux;
+mod workloads;
+mod workshop;
+
+pub use agent::agent;
+pub use available::{Available, AvailableCriu, AvailableKernel, AvailableUserland, Incomplete, available};
+pub use cache::{Cache, CacheError};
+pub use clean::{Cleaned, Entry};
+pub use config::{Config, ConfigError, OwnCriu, OwnKernel, Suite};
+pub use criu::Criu;
+pub use error::InstallError;
+pub use fetch::{Download, downloads};
+pub use initrd::WANTED;
+pub use kernel::Kernel;
+pub use lock::{Lock, LockError, LockedCriu, LockedKernel, LockedUserland, Tools};
+pub use package::Package;
+pub use qemu::Qemu;
+pub use resolve::{Asks, Mode, resolve};
+pub use userland::Userland;
+pub use workshop::Workshop;
