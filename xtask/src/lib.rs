@@ -16,3 +16,7 @@ pub mod scenario;
 pub mod engine;
 pub mod guest;
 pub mod install;
+
+pub mod host;
+pub mod plan;
+pub mod script;

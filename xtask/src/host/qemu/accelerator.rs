@@ -1,0 +1,123 @@
+//! Which accelerator works here: found out by booting, never by looking for a device.
+//!
+//! A `/dev/kvm` can exist, open, make a machine, and spin for ever on every stock kernel.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::QemuProgram;
+use super::arguments::Machine;
+use super::machine::Running;
+
+/// How long a tiny guest may take under KVM. It takes about a second where KVM works.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// How a guest's instructions are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// By the processor.
+    Kvm,
+    /// By software emulation.
+    Tcg,
+}
+
+impl Accelerator {
+    pub(super) fn argument(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg,thread=multi",
+        }
+    }
+}
+
+impl fmt::Display for Accelerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        })
+    }
+}
+
+/// An answer, with what it depends on.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    qemu: String,
+    machine: String,
+    kvm: String,
+    accelerator: Accelerator,
+    reason: String,
+}
+
+/// Which accelerator to use, and how that was found out. The answer is kept in `memory`, and asked for again when
+/// QEMU, the machine's kernel or its `/dev/kvm` is another.
+pub fn probe(
+    program: &QemuProgram,
+    kernel: &Path,
+    initrd: &Path,
+    scratch: &Path,
+    memory: &Path,
+) -> (Accelerator, String) {
+    let kvm = Path::new("/dev/kvm");
+    if !kvm.exists() {
+        return (Accelerator::Tcg, "there is no /dev/kvm".to_owned());
+    }
+    if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(kvm) {
+        return (Accelerator::Tcg, format!("/dev/kvm cannot be opened: {error}"));
+    }
+    let machine = nix::sys::utsname::uname().map(|it| it.version().to_string_lossy().into_owned());
+    let mut answer = Remembered {
+        qemu: program.version.clone(),
+        machine: machine.unwrap_or_default(),
+        kvm: std::fs::metadata(kvm).map(|it| format!("{:?}", it.modified().ok())).unwrap_or_default(),
+        accelerator: Accelerator::Tcg,
+        reason: String::new(),
+    };
+    let earlier =
+        std::fs::read(memory).ok().and_then(|bytes| serde_json::from_slice::<Remembered>(&bytes).ok());
+    if let Some(Remembered { accelerator, reason, .. }) =
+        earlier.filter(|earlier| earlier.same_machine(&answer))
+    {
+        return (accelerator, format!("{reason} (remembered)"));
+    }
+    (answer.accelerator, answer.reason) = boot(program, kernel, initrd, scratch);
+    if let Ok(bytes) = serde_json::to_vec(&answer) {
+        // What cannot be remembered is asked again.
+        let _lost = std::fs::write(memory, bytes);
+    }
+    (answer.accelerator, answer.reason)
+}
+
+impl Remembered {
+    fn same_machine(&self, other: &Self) -> bool {
+        (&self.qemu, &self.machine, &self.kvm) == (&other.qemu, &other.machine, &other.kvm)
+    }
+}
+
+/// Boots a guest of nothing but a kernel and the agent.
+fn boot(program: &QemuProgram, kernel: &Path, initrd: &Path, scratch: &Path) -> (Accelerator, String) {
+    let console = scratch.join("accelerator-console.log");
+    let machine = Machine {
+        accelerator: Accelerator::Kvm,
+        cpu: "max",
+        memory_mib: 256,
+        cpus: 1,
+        kernel,
+        initrd,
+        disks: &[],
+        console: &console,
+        tsc_khz: None,
+        channel: 0,
+    };
+    let answer = Running::start(program, machine, DEADLINE)
+        .map_err(|error| error.to_string())
+        .and_then(|mut running| running.agent().map(|_| ()).map_err(|lost| lost.to_string()));
+    match answer {
+        Ok(()) => (Accelerator::Kvm, "a guest booted under KVM".to_owned()),
+        Err(reason) => (Accelerator::Tcg, format!("/dev/kvm is there, and no guest boots on it: {reason}")),
+    }
+}

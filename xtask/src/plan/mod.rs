@@ -1,0 +1,7 @@
+//! What will be played: profiles as written, and the cells that they span.
+
+mod cells;
+mod profile;
+
+pub use cells::{Plan, PlannedCell, SkippedCell};
+pub use profile::{Axes, Profile, ProfileError};

@@ -1,0 +1,156 @@
+//! A profile: the axes of a matrix, as a person writes them under `scenarios/matrix/`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::install::{Config, ConfigError, OwnCriu, OwnKernel, Suite};
+use crate::toml_file::{ReadError, Source};
+
+/// `scenarios/matrix/NAME.toml`, or any file of this shape.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Profile {
+    /// What the profile is for, in a sentence. Required.
+    pub summary: String,
+    /// Series (`6.12`), exact packages (`6.12.117+deb13`), or names of `[kernels.NAME]`. Required.
+    pub kernel: Vec<String>,
+    /// Suites (`trixie`), or paths of rootfs tars. Required.
+    pub userland: Vec<String>,
+    /// Upstream versions (`4.1.1`, `4.1.1@userland`), or names of `[crius.NAME]`. Required.
+    pub criu: Vec<String>,
+    /// Engines. Default: `["criu"]`.
+    #[serde(default = "engine")]
+    pub engine: Vec<String>,
+    /// CPU models, by QEMU's names. Default: `["max"]`.
+    #[serde(default = "cpu")]
+    pub cpu: Vec<String>,
+    /// Scenarios, by name or glob. Default: `["*"]`.
+    #[serde(default = "scenario")]
+    pub scenario: Vec<String>,
+    /// A guest's memory, MiB. Default: 512.
+    #[serde(default = "memory_mib")]
+    pub memory_mib: u32,
+    /// A guest's processors. Default: 1.
+    #[serde(default = "cpus")]
+    pub cpus: u32,
+    /// Kernels that the user built. Default: none.
+    #[serde(default)]
+    pub kernels: BTreeMap<String, OwnKernel>,
+    /// CRIUs that the user built. Default: none.
+    #[serde(default)]
+    pub crius: BTreeMap<String, OwnCriu>,
+    /// Suites and mirrors: one of a known name stands in its place, others come on top. Default: Debian's.
+    #[serde(default)]
+    pub suite: Vec<Suite>,
+    /// The file's folder: paths in the file are meant from there.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+fn engine() -> Vec<String> {
+    vec!["criu".to_owned()]
+}
+
+fn cpu() -> Vec<String> {
+    vec!["max".to_owned()]
+}
+
+fn scenario() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn memory_mib() -> u32 {
+    512
+}
+
+fn cpus() -> u32 {
+    1
+}
+
+/// Axes from the command line; each that is given stands in place of the profile's.
+#[derive(Clone, Debug, Default)]
+pub struct Axes {
+    /// `--kernel`.
+    pub kernel: Vec<String>,
+    /// `--userland`.
+    pub userland: Vec<String>,
+    /// `--criu`.
+    pub criu: Vec<String>,
+    /// `--engine`.
+    pub engine: Vec<String>,
+    /// `--cpu`.
+    pub cpu: Vec<String>,
+    /// `--scenario`.
+    pub scenario: Vec<String>,
+}
+
+/// Why there is no profile.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The file cannot be read, or is wrong.
+    #[error(transparent)]
+    File(#[from] ReadError),
+    /// No such name.
+    #[error("no profile `{name}`; there are {known}, and any path of a TOML file will do")]
+    Unknown {
+        /// As it was given.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+}
+
+impl Profile {
+    /// Reads a profile by its name in a folder, or by its path.
+    ///
+    /// # Errors
+    /// When there is none, or it is wrong.
+    pub fn read(folder: &Path, name: &str) -> Result<Self, ProfileError> {
+        let named = folder.join(name).with_extension("toml");
+        let path = if name.ends_with(".toml") { Path::new(name) } else { named.as_path() };
+        if !path.exists() {
+            return Err(ProfileError::Unknown { name: name.to_owned(), known: known(folder) });
+        }
+        let mut profile: Self = Source::read(path)?.parse().map_err(ReadError::from)?;
+        profile.folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        Ok(profile)
+    }
+
+    /// Puts the command line's axes in place of the profile's.
+    pub fn take(&mut self, axes: Axes) {
+        let Axes { kernel, userland, criu, engine, cpu, scenario } = axes;
+        for (mine, given) in [
+            (&mut self.kernel, kernel),
+            (&mut self.userland, userland),
+            (&mut self.criu, criu),
+            (&mut self.engine, engine),
+            (&mut self.cpu, cpu),
+            (&mut self.scenario, scenario),
+        ] {
+            if !given.is_empty() {
+                *mine = given;
+            }
+        }
+    }
+
+    /// The part that resolving and installing need.
+    ///
+    /// # Errors
+    /// When a suite is not what a suite can be.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        Config::default().with(&self.folder, self.suite.clone(), self.kernels.clone(), self.crius.clone())
+    }
+}
+
+fn known(folder: &Path) -> String {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.retain(|name| name != "suites");
+    names.sort();
+    names.join(", ")
+}
