@@ -7,4 +7,5 @@
 
 mod agent;
 mod layers;
+mod runner;
 mod scenario_files;

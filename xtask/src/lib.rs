@@ -20,3 +20,7 @@ pub mod install;
 pub mod host;
 pub mod plan;
 pub mod script;
+
+pub mod run;
+
+pub mod judge;

@@ -1,0 +1,132 @@
+//! Made-up pasts for the checkers' tests: a ticker whose every tick is written down by hand.
+
+use std::collections::BTreeMap;
+
+use ::guest::witness::Expected;
+
+use crate::model::{Exit, Expectation, Finished, Observation, Role, Step, Verb, Workload};
+use crate::record::{CellRecord, CommandRecord, StepRecord};
+use crate::scenario::Story;
+
+/// A program that ticks, as its output would show it.
+#[derive(Clone)]
+pub(super) struct Program {
+    pub(super) pid: i32,
+    pub(super) nonce: u64,
+    pub(super) n: u64,
+    pub(super) sum_offset: u64,
+}
+
+impl Program {
+    pub(super) fn new() -> Self {
+        Self { pid: 321, nonce: 0xC0FFEE, n: 0, sum_offset: 0 }
+    }
+
+    /// The lines of the next ticks.
+    pub(super) fn tick(&mut self, more: u64) -> String {
+        let mut lines = String::new();
+        for _ in 0..more {
+            self.n += 1;
+            let sum = Expected::new(self.nonce).advance_to(self.n).wrapping_add(self.sum_offset);
+            lines.push_str(&format!(
+                "who=ticker n={} pid={} start=77 nonce={:016x} sum={sum:016x}\n",
+                self.n, self.pid, self.nonce
+            ));
+        }
+        lines
+    }
+}
+
+/// A past that is written step by step, in step with a story.
+pub(super) struct Past {
+    pub(super) story: Story,
+    pub(super) record: CellRecord,
+    output: BTreeMap<Role, String>,
+}
+
+impl Past {
+    pub(super) fn new() -> Self {
+        let story = Story {
+            name: "made-up".to_owned(),
+            summary: "A made-up story.".to_owned(),
+            workload: "ticker".to_owned(),
+            features: Vec::new(),
+            steps: Vec::new(),
+        };
+        let record = CellRecord { seconds: Some(1.0), ..CellRecord::default() };
+        Self { story, record, output: BTreeMap::new() }
+    }
+
+    /// A step in which `lines` came, after which the processes of `alive` live.
+    pub(super) fn step(mut self, verb: Verb, on: Role, lines: &str, alive: &[i32]) -> Self {
+        self.story.steps.push(Step { verb, on, opts: Vec::new() });
+        let index = self.story.steps.len();
+        let output = self.output.entry(on).or_default();
+        output.push_str(lines);
+        let mut stat = "1 (init) S 0 1 1 0 -1 4194560\n".to_owned();
+        stat.extend(alive.iter().map(|pid| format!("{pid} (ticker) S 1 {pid} 321 0 -1 4194560\n")));
+        let workload = Workload::named("ticker").unwrap();
+        let observation = Observation {
+            role: on,
+            outputs: BTreeMap::from([(workload.output.to_owned(), output.clone())]),
+            stat,
+            pid: Some(321),
+        };
+        self.record.steps.push(StepRecord {
+            index,
+            stage: self.story.stage(index - 1),
+            text: self.story.steps[index - 1].to_string(),
+            commands: Vec::new(),
+            observations: vec![observation],
+        });
+        self
+    }
+
+    /// The newest step's command ended so.
+    pub(super) fn command(self, exit: Exit, stderr: &str) -> Self {
+        self.ended(true, exit, stderr)
+    }
+
+    /// The newest step's wait for ticks ended so.
+    pub(super) fn wait(self, exit: Exit, stderr: &str) -> Self {
+        self.ended(false, exit, stderr)
+    }
+
+    fn ended(mut self, decisive: bool, exit: Exit, stderr: &str) -> Self {
+        let finished = Finished { exit, stdout: String::new(), stderr: stderr.to_owned(), millis: 1 };
+        self.record.steps.last_mut().unwrap().commands.push(CommandRecord {
+            role: Role::Source,
+            line: "criu".to_owned(),
+            decisive,
+            finished,
+        });
+        self
+    }
+
+    /// What runs carries over to the destination with a transfer.
+    pub(super) fn transfer(mut self, alive: &[i32]) -> Self {
+        let carried = self.output[&Role::Source].clone();
+        self.output.insert(Role::Destination, carried);
+        self = self.step(Verb::Transfer { checkpoint: "one".to_owned() }, Role::Source, "", alive);
+        let carried = Observation {
+            role: Role::Destination,
+            outputs: BTreeMap::from([("ticker.ticks".to_owned(), self.output[&Role::Destination].clone())]),
+            stat: String::new(),
+            pid: Some(321),
+        };
+        self.record.steps.last_mut().unwrap().observations.push(carried);
+        self
+    }
+}
+
+pub(super) fn dump(leave_running: bool) -> Verb {
+    Verb::Dump { to: "one".to_owned(), parent: None, leave_running }
+}
+
+pub(super) fn restore() -> Verb {
+    Verb::Restore { from: "one".to_owned() }
+}
+
+pub(super) const CONTINUES: Verb = Verb::Expect(Expectation::Continues);
+pub(super) const GONE: Verb = Verb::Expect(Expectation::Gone);
+pub(super) const RUNNING: Verb = Verb::Expect(Expectation::Running);

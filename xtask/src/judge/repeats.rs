@@ -1,0 +1,51 @@
+//! The same cell, several times over.
+
+use super::verdict::{Kind, Verdict};
+
+/// One verdict of many: theirs where they agree; flaky where some pass and some fail, which is for us to find out;
+/// broken where some could not be asked, unless a failure was seen all the same. `None` of none.
+pub fn of_repeats(verdicts: &[Verdict]) -> Option<Verdict> {
+    let first = verdicts.first()?;
+    let of = |kind: Kind| verdicts.iter().filter(move |verdict| verdict.kind == kind);
+    let seconds = verdicts.iter().map(|verdict| verdict.seconds).sum::<Option<f64>>();
+    let (passes, failures) = (of(Kind::Pass).count(), of(Kind::Fail).count());
+    if passes > 0 && failures > 0 {
+        let failure = of(Kind::Fail).next().unwrap_or(first);
+        let reason = format!("failed {failures} of {} times: {}", verdicts.len(), failure.reason);
+        return Some(Verdict { kind: Kind::Flaky, reason, seconds, ..failure.clone() });
+    }
+    let telling = of(Kind::Fail).next().or_else(|| of(Kind::Broken).next()).unwrap_or(first);
+    Some(Verdict { seconds, ..telling.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn verdict(kind: Kind) -> Verdict {
+        Verdict { kind, stage: None, reason: kind.to_string(), first_error: None, seconds: Some(1.5) }
+    }
+
+    #[rstest]
+    #[case(&[], None)]
+    #[case(&[Kind::Pass], Some(Kind::Pass))]
+    #[case(&[Kind::Pass, Kind::Pass], Some(Kind::Pass))]
+    #[case(&[Kind::Pass, Kind::Fail, Kind::Pass], Some(Kind::Flaky))]
+    #[case(&[Kind::Fail, Kind::Broken], Some(Kind::Fail))]
+    #[case(&[Kind::Pass, Kind::Broken], Some(Kind::Broken))]
+    #[case(&[Kind::Skip, Kind::Skip], Some(Kind::Skip))]
+    fn of(#[case] kinds: &[Kind], #[case] expected: Option<Kind>) {
+        let verdicts: Vec<_> = kinds.iter().copied().map(verdict).collect();
+        assert_eq!(of_repeats(&verdicts).map(|verdict| verdict.kind), expected);
+    }
+
+    #[test]
+    fn flaky_says_how_often() {
+        let verdicts: Vec<_> = [Kind::Pass, Kind::Fail, Kind::Pass].map(verdict).into();
+        let all = of_repeats(&verdicts).unwrap();
+        assert_eq!(all.reason, "failed 1 of 3 times: fail");
+        assert_eq!(all.seconds, Some(4.5));
+    }
+}

@@ -1,0 +1,253 @@
+//! Every checker passes on what is sound, and fails on each way of being unsound.
+
+use rstest::rstest;
+
+use super::past::{CONTINUES, GONE, Past, Program, RUNNING, dump, restore};
+use super::{Kind, Verdict, judge};
+use crate::model::{Exit, Lost, Role, Stage, Verb};
+
+const HERE: Role = Role::Source;
+const THERE: Role = Role::Destination;
+
+fn verdict(past: &Past) -> Verdict {
+    judge(&past.story, &past.record)
+}
+
+#[track_caller]
+fn fails(past: &Past, reason: &str) {
+    let verdict = verdict(past);
+    assert_eq!((verdict.kind, verdict.stage), (Kind::Fail, Some(Stage::Verify)), "{}", verdict.reason);
+    assert!(verdict.reason.contains(reason), "{}", verdict.reason);
+}
+
+/// Up to the dump, with twelve ticks before it and the program gone after it.
+fn dumped(program: &mut Program) -> Past {
+    let started = program.tick(2);
+    let ticked = program.tick(8);
+    let last = program.tick(2);
+    Past::new().step(Verb::Start, HERE, &started, &[321]).step(Verb::Ticks(5), HERE, &ticked, &[321]).step(
+        dump(false),
+        HERE,
+        &last,
+        &[],
+    )
+}
+
+/// The restore of a dumped program, and what came after it.
+fn restored(change: impl FnOnce(&mut Program), alive: &[i32]) -> Past {
+    let mut program = Program::new();
+    let past = dumped(&mut program).step(GONE, HERE, "", &[]).step(restore(), HERE, "", alive);
+    change(&mut program);
+    let lines = program.tick(6);
+    past.step(CONTINUES, HERE, &lines, alive)
+}
+
+#[test]
+fn a_true_restore_passes() {
+    assert_eq!(verdict(&restored(|_| {}, &[321])).kind, Kind::Pass);
+}
+
+#[rstest]
+#[case::afresh(|p: &mut Program| { p.n = 0; p.nonce = 5 }, "another program")]
+#[case::lost(|p: &mut Program| p.n += 1, "went on too far: 13 was due first after the restore, 14 came")]
+#[case::again(|p: &mut Program| p.n -= 1, "went back too far: 13 was due first after the restore, 12 came")]
+#[case::pid(|p: &mut Program| p.pid = 400, "changed its pid: 321 was dumped, tick 13 has 400")]
+#[case::memory(|p: &mut Program| p.sum_offset = 1, "lost memory: at tick 13")]
+fn an_unsound_restore_fails(#[case] change: fn(&mut Program), #[case] reason: &str) {
+    fails(&restored(change, &[321, 400]), reason);
+}
+
+#[test]
+fn a_restored_program_that_stands_still_fails() {
+    let past =
+        dumped(&mut Program::new()).step(restore(), HERE, "", &[321]).step(CONTINUES, HERE, "", &[321]);
+    fails(&past, "told no tick after the restore");
+}
+
+/// The tick that was under way at the dump may still come from a program that then hangs for ever.
+#[test]
+fn one_tick_is_no_going_on() {
+    let past = restored(|_| {}, &[321]).wait(Exit::Status(1), "ticker told 1 of 5 more ticks");
+    fails(&past, "it does not go on: ticker told 1 of 5 more ticks");
+    let odd = restored(|_| {}, &[321]).wait(Exit::Status(127), "sh: not found");
+    assert_eq!(verdict(&odd).kind, Kind::Broken);
+    assert_eq!(verdict(&restored(|_| {}, &[321]).wait(Exit::Status(0), "")).kind, Kind::Pass);
+}
+
+#[test]
+fn what_was_not_seen_is_neither_gone_nor_failed() {
+    let blind = |blind: fn(&mut crate::model::Observation)| {
+        let mut past = dumped(&mut Program::new()).step(GONE, HERE, "", &[]);
+        blind(&mut past.record.steps.last_mut().unwrap().observations[0]);
+        verdict(&past).kind
+    };
+    assert_eq!(blind(|_| {}), Kind::Pass);
+    assert_eq!(blind(|look| look.pid = None), Kind::Broken);
+    assert_eq!(blind(|look| look.stat.clear()), Kind::Broken);
+    let mut unseen = dumped(&mut Program::new()).step(GONE, HERE, "", &[]);
+    unseen.record.steps.last_mut().unwrap().observations.clear();
+    assert_eq!(verdict(&unseen).kind, Kind::Broken);
+}
+
+#[test]
+fn ticks_of_nobody_fail() {
+    fails(&restored(|_| {}, &[]), "no such process lives");
+}
+
+#[test]
+fn a_gap_among_the_ticks_after_a_restore_fails() {
+    let mut program = Program::new();
+    let past = dumped(&mut program).step(restore(), HERE, "", &[321]);
+    let mut lines = program.tick(2);
+    program.n += 1;
+    lines.push_str(&program.tick(2));
+    fails(&past.step(CONTINUES, HERE, &lines, &[321]), "lost ticks: 15 was due, 16 came");
+}
+
+#[test]
+fn garbage_among_the_ticks_fails() {
+    let mut program = Program::new();
+    let past = dumped(&mut program).step(restore(), HERE, "", &[321]);
+    fails(&past.step(CONTINUES, HERE, "\0\0\0\n", &[321]), "is no tick");
+}
+
+#[test]
+fn a_last_line_without_its_end_is_not_there_yet() {
+    let mut program = Program::new();
+    let past = dumped(&mut program).step(restore(), HERE, "", &[321]);
+    let lines = program.tick(3);
+    assert_eq!(verdict(&past.step(CONTINUES, HERE, &lines[..lines.len() - 9], &[321])).kind, Kind::Pass);
+}
+
+#[test]
+fn what_should_be_gone_and_is_not_fails() {
+    let past = dumped(&mut Program::new()).step(GONE, HERE, "", &[321]);
+    fails(&past, "process 321 (ticker) still runs on the source");
+    let mut program = Program::new();
+    let past = dumped(&mut program);
+    let lines = program.tick(1);
+    fails(&past.step(GONE, HERE, &lines, &[]), "told tick 13 although it is gone");
+}
+
+#[test]
+fn a_rollback_goes_back() {
+    let mut program = Program::new();
+    let past = dumped(&mut program);
+    let mut first = program.clone();
+    let (lines, later) = (first.tick(6), first.tick(20));
+    let past = past
+        .step(restore(), HERE, "", &[321])
+        .step(CONTINUES, HERE, &lines, &[321])
+        .step(Verb::Ticks(20), HERE, &later, &[321])
+        .step(Verb::Kill, HERE, "", &[])
+        .step(restore(), HERE, "", &[321]);
+    let back = past.step(CONTINUES, HERE, &program.tick(6), &[321]);
+    assert_eq!(verdict(&back).kind, Kind::Pass, "{}", verdict(&back).reason);
+}
+
+#[test]
+fn a_rollback_that_did_not_go_back_fails() {
+    let mut program = Program::new();
+    let past = dumped(&mut program).step(restore(), HERE, "", &[321]);
+    let (first, later, on) = (program.tick(6), program.tick(20), program.tick(6));
+    let past = past
+        .step(CONTINUES, HERE, &first, &[321])
+        .step(Verb::Ticks(20), HERE, &later, &[321])
+        .step(Verb::Kill, HERE, "", &[321])
+        .step(restore(), HERE, "", &[321])
+        .step(CONTINUES, HERE, &on, &[321]);
+    fails(&past, "went on too far: 13 was due first after the restore, 39 came");
+}
+
+/// A dump that leaves the original running, and what a second host made of it; `at` is the last tick in the images.
+fn left_running(at: u64) -> Past {
+    let mut program = Program::new();
+    let (first, during, after) = (program.tick(10), program.tick(4), program.tick(5));
+    let mut copy = Program { n: at, ..program.clone() };
+    let copied = copy.tick(5);
+    Past::new()
+        .step(Verb::Start, HERE, &first, &[321])
+        .step(dump(true), HERE, &during, &[321])
+        .step(RUNNING, HERE, &after, &[321])
+        .transfer(&[321])
+        .step(restore(), THERE, "", &[321])
+        .step(CONTINUES, THERE, &copied, &[321])
+}
+
+#[rstest]
+#[case::as_soon_as_possible(10, None)]
+#[case::as_late_as_possible(14, None)]
+#[case::before(9, Some("went back too far: one of 11 to 15 was due"))]
+#[case::after(15, Some("went on too far: one of 11 to 15 was due"))]
+fn a_copy_of_a_running_program_lies_within_its_dump(#[case] at: u64, #[case] reason: Option<&str>) {
+    let past = left_running(at);
+    match reason {
+        None => assert_eq!(verdict(&past).kind, Kind::Pass, "{}", verdict(&past).reason),
+        Some(reason) => fails(&past, reason),
+    }
+}
+
+#[test]
+fn an_original_that_misses_a_tick_or_stops_fails() {
+    let mut program = Program::new();
+    let first = program.tick(5);
+    program.n += 1;
+    let gap = program.tick(5);
+    let past = |lines: &str, alive: &[i32]| {
+        Past::new()
+            .step(Verb::Start, HERE, &first, &[321])
+            .step(dump(true), HERE, "", &[321])
+            .step(RUNNING, HERE, lines, alive)
+    };
+    fails(&past(&gap, &[321]), "lost ticks: 6 was due, 7 came");
+    fails(&past("", &[321]), "stands still: it told no tick after 5");
+    let mut sound = Program { n: 5, ..Program::new() };
+    fails(&past(&sound.tick(2), &[]), "no such process lives");
+}
+
+#[test]
+fn a_failed_dump_is_a_fail_at_its_stage_with_the_first_error() {
+    let mut past = dumped(&mut Program::new()).command(Exit::Status(1), "criu: no\n");
+    let plain = verdict(&past);
+    assert_eq!((plain.kind, plain.stage), (Kind::Fail, Some(Stage::Dump)));
+    assert_eq!(plain.first_error.as_deref(), Some("criu: no"));
+    past.record.files.push(crate::record::KeptFile {
+        name: "03-dump/dump.log".to_owned(),
+        bytes: 9,
+        error: Some("Error (criu/mem.c:1): why".to_owned()),
+    });
+    assert_eq!(verdict(&past).first_error.as_deref(), Some("Error (criu/mem.c:1): why"));
+}
+
+#[test]
+fn what_could_not_be_asked_is_broken() {
+    let sound = || restored(|_| {}, &[321]);
+    let kind = |change: &dyn Fn(&mut Past)| {
+        let mut past = sound();
+        change(&mut past);
+        verdict(&past).kind
+    };
+    assert_eq!(kind(&|past| past.record.seconds = None), Kind::Broken);
+    assert_eq!(kind(&|past| past.record.broken = Some("no boot".into())), Kind::Broken);
+    assert_eq!(kind(&|past| past.record.lost.push((HERE, Lost::Oopsed("BUG".into())))), Kind::Broken);
+    assert_eq!(kind(&|past| past.record.missing_features.push("mnt_id".into())), Kind::Skip);
+    assert_eq!(kind(&|past| drop(past.record.steps.pop())), Kind::Broken);
+    assert_eq!(kind(&|past| past.record.steps[3].index = 40), Kind::Broken);
+    assert_eq!(kind(&|past| past.story.workload = "gone".into()), Kind::Broken);
+}
+
+#[test]
+fn a_workload_that_is_unsound_before_any_dump_accuses_nobody() {
+    let mut program = Program { sum_offset: 1, ..Program::new() };
+    let lines = program.tick(3);
+    let past = Past::new().step(Verb::Start, HERE, &lines, &[321]);
+    assert_eq!(verdict(&past).kind, Kind::Broken);
+    let past = Past::new().step(Verb::Start, HERE, "", &[]).command(Exit::Status(1), "no such file");
+    assert_eq!(verdict(&past).kind, Kind::Broken);
+}
+
+#[test]
+fn a_signal_is_told_by_its_number() {
+    let past = dumped(&mut Program::new()).command(Exit::Status(139), "");
+    assert_eq!(verdict(&past).reason, "killed by signal 11");
+}

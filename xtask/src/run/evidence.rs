@@ -1,0 +1,132 @@
+//! What is brought home from a cell before its hosts go: logs, and what the guest's kernel said.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use super::cell::{CellRun, in_guest};
+use crate::guest::TransferError;
+use crate::host::Host;
+use crate::model::{Command, Event, Lost, Role};
+
+/// Commands whose output is kept as a file, by the file's name.
+const ASKED: &[(&str, &str)] = &[
+    ("dmesg.log", "dmesg"),
+    ("mountinfo", "cat /proc/self/mountinfo"),
+    ("modules", "cat /proc/modules"),
+    ("cpuinfo", "cat /proc/cpuinfo"),
+    ("processes", "cat /proc/[0-9]*/stat 2>/dev/null"),
+    ("workload.err", "cat workload.err 2>/dev/null"),
+];
+
+/// Collects from every host that still answers. What cannot be had is left out: the verdict stands on other things.
+pub(super) fn collect(run: &CellRun<'_>, hosts: &mut BTreeMap<Role, Box<dyn Host>>) {
+    for (role, host) in hosts.iter_mut() {
+        for (name, line) in ASKED {
+            let Ok(finished) = in_guest(host.as_mut(), &Command::new(*line).within(20)) else { break };
+            write(run, &format!("{}/{name}", role.name()), finished.stdout.as_bytes());
+        }
+        for name in host.traces() {
+            tell_of(run, &name);
+        }
+    }
+}
+
+/// Pulls a file of the guest into the cell's folder. A file that is not there is no fault: the command that was to
+/// write it may have failed before it did.
+pub(super) fn keep(run: &CellRun<'_>, host: &mut dyn Host, path: &str, name: &str) -> Result<(), Lost> {
+    let target = run.folder.join(name);
+    let Ok(mut file) = create(&target) else { return Ok(()) };
+    match host.guest()?.pull(path, &mut file) {
+        Ok(_) => tell_of(run, name),
+        Err(TransferError::Lost(how)) => return Err(how),
+        Err(_) => {
+            // Half a file is none.
+            let _gone = fs::remove_file(&target);
+        }
+    }
+    Ok(())
+}
+
+fn write(run: &CellRun<'_>, name: &str, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let target = run.folder.join(name);
+    if create(&target).and_then(|mut file| std::io::Write::write_all(&mut file, bytes)).is_ok() {
+        tell_of(run, name);
+    }
+}
+
+fn create(path: &Path) -> std::io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    File::create(path)
+}
+
+fn tell_of(run: &CellRun<'_>, name: &str) {
+    let path = run.folder.join(name);
+    let Ok(metadata) = fs::metadata(&path) else { return };
+    let error = if is_criu_log(name) { first_error(&path) } else { None };
+    run.tell(Event::FileKept { cell: run.id(), name: name.to_owned(), bytes: metadata.len(), error });
+}
+
+fn is_criu_log(name: &str) -> bool {
+    ["dump.log", "restore.log"].iter().any(|log| name.ends_with(log))
+}
+
+/// CRIU's own mark of an error: `pr_err` prints `Error (file:line): …` behind the time and the pid.
+fn first_error(path: &Path) -> Option<String> {
+    let lines = BufReader::new(File::open(path).ok()?).split(b'\n').map_while(Result::ok);
+    let errors = lines.filter_map(|line| {
+        let line = String::from_utf8_lossy(&line);
+        Some(line[line.find("Error (")?..].trim_end().to_owned())
+    });
+    telling(errors)
+}
+
+/// The first error that tells something. That a helper exited is told for every probe of a tool that is not there
+/// (`iptables`, `nft`), long before whatever went wrong: it counts only where nothing else is told.
+fn telling(mut errors: impl Iterator<Item = String>) -> Option<String> {
+    let first = errors.next()?;
+    if !is_helper_exit(&first) {
+        return Some(first);
+    }
+    Some(errors.find(|error| !is_helper_exit(error)).unwrap_or(first))
+}
+
+/// What `cr_system` of criu/util.c prints.
+fn is_helper_exit(error: &str) -> bool {
+    error.contains("(criu/util.c:") && error.contains("): exited, status=")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const PROBE: &str = "Error (criu/util.c:642): exited, status=1";
+    const VDSO: &str = "Error (criu/vdso.c:381): vdso: Unexpected rt vDSO area bounds";
+
+    #[rstest]
+    #[case::none(&[], None)]
+    #[case::plain(&[VDSO, PROBE], Some(VDSO))]
+    #[case::after_probes(&[PROBE, PROBE, VDSO], Some(VDSO))]
+    #[case::nothing_else(&[PROBE, PROBE], Some(PROBE))]
+    fn the_telling_error(#[case] errors: &[&str], #[case] expected: Option<&str>) {
+        assert_eq!(telling(errors.iter().map(|&error| error.to_owned())).as_deref(), expected);
+    }
+
+    #[test]
+    fn the_first_error_of_a_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dump.log");
+        std::fs::write(&path, format!("(00.01) Version: 3.17.1\n(00.02) {PROBE}\n(00.03) {VDSO}\n")).unwrap();
+        assert_eq!(first_error(&path).as_deref(), Some(VDSO));
+        std::fs::write(&path, "(00.01) Warn  (criu/x.c:1): nothing\n").unwrap();
+        assert_eq!(first_error(&path), None);
+    }
+}

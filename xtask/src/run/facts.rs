@@ -1,0 +1,62 @@
+//! What a guest says of itself: the versions in a report are these, not the ones that were asked for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::engine::WORK_FOLDER;
+use crate::guest::{Exec, Guest};
+use crate::model::{GuestFacts, Lost};
+
+/// Prints `name=value` lines, with what every root file system has. CRIU's libc is found beside it, or is the
+/// userland's.
+const QUESTIONS: &str = r#"
+mkdir -p /root/cell
+echo "kernel=$(uname -r)"
+echo "kernel_build=$(uname -v)"
+echo "userland=$(. /etc/os-release 2>/dev/null; echo "$PRETTY_NAME")"
+glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null); echo "glibc=${glibc#glibc }"
+echo "criu=$(criu --version 2>/dev/null | sed -n 's/^Version: //p')"
+echo "criu_git=$(criu --version 2>/dev/null | sed -n 's/^GitID: //p')"
+if [ -e /opt/criu/lib/libc.so.6 ]; then
+    own=$(/opt/criu/lib/ld-linux-x86-64.so.2 /opt/criu/lib/libc.so.6 | sed -n '1s/.*release version \([0-9.]*[0-9]\).*/\1/p')
+    echo "criu_libc=own $own"
+else
+    echo "criu_libc=userland ${glibc#glibc }"
+fi
+echo "cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+echo "xsave=$(grep -o -m 1 -w xsave /proc/cpuinfo | head -n 1)"
+echo "cmdline=$(cat /proc/cmdline)"
+"#;
+
+/// Asks, and makes the work folder.
+pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, Lost> {
+    let finished = guest.run(&Exec::sh(QUESTIONS, "/", Duration::from_secs(60)))?;
+    if !finished.exit.is_success() {
+        return Err(Lost::Protocol(format!(
+            "the guest cannot say what it is: {}: {} (work folder {WORK_FOLDER})",
+            finished.exit,
+            finished.stderr.trim()
+        )));
+    }
+    let mut answers: BTreeMap<String, String> = finished
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect();
+    let mut take = |name: &str| answers.remove(name).unwrap_or_default();
+    let mut facts = GuestFacts {
+        kernel: take("kernel"),
+        kernel_build: take("kernel_build"),
+        userland: take("userland"),
+        glibc: take("glibc"),
+        criu: take("criu"),
+        criu_libc: take("criu_libc"),
+        cpu: take("cpu"),
+        machine,
+        more: BTreeMap::new(),
+    };
+    answers.insert("boot_failures".to_owned(), guest.facts().failures.join("; "));
+    facts.more = answers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    Ok(facts)
+}
