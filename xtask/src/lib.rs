@@ -24,3 +24,7 @@ pub mod script;
 pub mod run;
 
 pub mod judge;
+
+pub mod report;
+
+pub mod exit_code;

@@ -1,0 +1,88 @@
+//! From a plan and a record to a report: every planned cell is in it, whatever became of it.
+
+use std::collections::BTreeMap;
+
+use super::{Cell, Report, Run};
+use crate::judge::{Kind, Verdict, judge, of_repeats};
+use crate::model::CellId;
+use crate::plan::{Plan, PlannedCell};
+use crate::record::{CellRecord, RunRecord};
+
+/// Judges every cell, puts repeats together, and adds what was left out.
+pub fn gather(plan: &Plan, record: &RunRecord) -> Report {
+    let mut repeats: BTreeMap<CellId, Vec<&PlannedCell>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for cell in &plan.cell {
+        let first = CellId::new(&cell.scenario, &cell.host, 1);
+        if !repeats.contains_key(&first) {
+            order.push(first.clone());
+        }
+        repeats.entry(first).or_default().push(cell);
+    }
+    let mut cells: Vec<_> =
+        order.iter().filter_map(|first| judged(plan, record, repeats.get(first)?)).collect();
+    for skipped in plan.skipped.iter().filter(|skipped| skipped.cell.repeat == 1) {
+        cells.push(described(plan, &skipped.cell, &verdict(Kind::Skip, &skipped.reason)));
+    }
+    let RunRecord { started, ended, complete, harness, notes, .. } = record;
+    let mut notes = notes.clone();
+    if let Some(kind) = plan.sabotage {
+        notes.push(format!("sabotaged with {kind}: every verdict here is about the checkers"));
+    }
+    let run = Run {
+        started: started.clone(),
+        ended: ended.clone(),
+        complete: *complete,
+        harness: harness.clone(),
+        notes,
+    };
+    Report::new(run, cells)
+}
+
+/// The verdict on one cell of a plan, as far as it was played.
+pub fn verdict_of(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict {
+    match (plan.story(cell), record.cells.get(&cell.id)) {
+        (Some(story), Some(played)) => judge(story, played),
+        (Some(_), None) => verdict(Kind::Broken, "not played: the run ended before it"),
+        (None, _) => verdict(Kind::Broken, "the plan has no such story"),
+    }
+}
+
+fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell]) -> Option<Cell> {
+    let verdicts: Vec<_> = repeats.iter().map(|cell| verdict_of(plan, record, cell)).collect();
+    let all = of_repeats(&verdicts)?;
+    // The repeat that is shown is one whose verdict tells the most.
+    let shown = verdicts.iter().position(|one| one.kind == all.kind || one.reason == all.reason);
+    let failed = verdicts.iter().position(|one| one.kind == Kind::Fail);
+    let index = if all.kind == Kind::Flaky { failed } else { shown }.unwrap_or(0);
+    let played = record.cells.get(&repeats[index].id);
+    let mut cell = described(plan, repeats[0], &all);
+    if let Some(played) = played {
+        if let Some(facts) = played.facts.values().next() {
+            cell = cell.observed(facts);
+        }
+        cell.logs = logs(repeats[index], played, &all);
+    }
+    Some(cell)
+}
+
+fn described(plan: &Plan, cell: &PlannedCell, verdict: &Verdict) -> Cell {
+    Cell::new(cell.id.clone(), &cell.scenario, &cell.host, &plan.provider, verdict)
+}
+
+/// The logs of the step that failed, the story as it was played, then the others as they came.
+fn logs(cell: &PlannedCell, played: &CellRecord, verdict: &Verdict) -> Vec<String> {
+    let of_stage: Vec<_> = verdict.stage.map_or_else(Vec::new, |stage| {
+        let steps = played.steps.iter().filter(|step| step.stage == stage);
+        steps.map(|step| format!("{:02}-", step.index)).collect()
+    });
+    let names = played.files.iter().map(|file| file.name.as_str());
+    let (failed, others): (Vec<_>, Vec<_>) =
+        names.partition(|name| of_stage.iter().any(|folder| name.starts_with(folder)));
+    let all = failed.into_iter().chain(["story.log"]).chain(others);
+    all.map(|name| format!("cells/{}/{name}", cell.id)).collect()
+}
+
+fn verdict(kind: Kind, reason: &str) -> Verdict {
+    Verdict { kind, stage: None, reason: reason.to_owned(), first_error: None, seconds: None }
+}

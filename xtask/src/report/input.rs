@@ -1,0 +1,203 @@
+//! What a report is made of, and what `report.json` holds: the one is the serialized twin of the other.
+//! Other tools read it. A field is added, never renamed, without a new format number.
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::{Kind, Verdict};
+use crate::model::{CellId, GuestFacts, HostAsk, Stage};
+
+/// A whole report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of this format: [`Report::FORMAT`].
+    pub format: u32,
+    /// The run that it tells of.
+    #[serde(default)]
+    pub run: Run,
+    /// Its cells in the order of the plan: rows, columns and scenarios are shown in the order of their first cell.
+    pub cells: Vec<Cell>,
+}
+
+impl Report {
+    /// The format that this build writes.
+    pub const FORMAT: u32 = 1;
+
+    /// A report of these cells.
+    pub fn new(run: Run, cells: Vec<Cell>) -> Self {
+        Self { format: Self::FORMAT, run, cells }
+    }
+
+    /// How many cells have that verdict.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.cells.iter().filter(|cell| cell.verdict == kind).count()
+    }
+}
+
+/// What is known of the run as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// When it started, RFC 3339, UTC.
+    pub started: Option<String>,
+    /// When it ended; `null` for one that was killed.
+    pub ended: Option<String>,
+    /// Whether every planned cell has ended.
+    pub complete: bool,
+    /// The harness's version.
+    pub harness: String,
+    /// What the reader should know: a switched-off check, a slow accelerator.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Its id, and the name of its folder.
+    pub id: CellId,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The root file system.
+    pub userland: Userland,
+    /// The CRIU.
+    pub criu: Criu,
+    /// Who drives CRIU.
+    pub engine: Engine,
+    /// The CPU model that was asked for.
+    pub cpu: String,
+    /// The provider's name.
+    pub provider: String,
+    /// The outcome.
+    pub verdict: Kind,
+    /// Where it failed; `null` where it did not.
+    pub stage: Option<Stage>,
+    /// Why, with the first error of the log; `null` where there is nothing to say.
+    pub reason: Option<String>,
+    /// What is known of the cause; `null` until a diagnosis was made.
+    pub diagnosis: Option<serde_json::Value>,
+    /// Wall time; `null` where it was not played.
+    pub seconds: Option<f64>,
+    /// Paths below the run folder, the most telling first.
+    pub logs: Vec<String>,
+}
+
+impl Cell {
+    /// A cell as it was asked for, with its verdict; what its guests reported and its logs are added to it.
+    pub fn new(id: CellId, scenario: &str, host: &HostAsk, provider: &str, verdict: &Verdict) -> Self {
+        let HostAsk { kernel, userland, criu, engine, cpu } = host;
+        Self {
+            id,
+            scenario: scenario.to_owned(),
+            kernel: Kernel { asked: kernel.clone(), ..Kernel::default() },
+            userland: Userland { asked: userland.clone(), ..Userland::default() },
+            criu: Criu { asked: criu.clone(), ..Criu::default() },
+            engine: Engine { name: engine.clone(), ..Engine::default() },
+            cpu: cpu.clone(),
+            provider: provider.to_owned(),
+            verdict: verdict.kind,
+            stage: verdict.stage,
+            reason: said(&verdict.sentence()),
+            diagnosis: None,
+            seconds: verdict.seconds,
+            logs: Vec::new(),
+        }
+    }
+
+    /// The same with what its first guest reported.
+    #[must_use]
+    pub fn observed(mut self, facts: &GuestFacts) -> Self {
+        self.kernel.observed = said(&facts.kernel);
+        self.userland.observed = said(&facts.userland);
+        self.userland.glibc = said(&facts.glibc);
+        self.criu.observed = said(&facts.criu);
+        self.criu.libc = said(&facts.criu_libc);
+        if self.engine.name == "criu" {
+            self.engine.observed.clone_from(&self.criu.observed);
+        }
+        self
+    }
+}
+
+/// What is empty was not said.
+fn said(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// As it was asked for.
+    pub asked: String,
+    /// `uname -r`; `null` where no guest answered.
+    pub observed: Option<String>,
+}
+
+/// A root file system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Userland {
+    /// As it was asked for.
+    pub asked: String,
+    /// `PRETTY_NAME`; `null` where no guest answered.
+    pub observed: Option<String>,
+    /// The version of its glibc; `null` where it has another libc or no guest answered.
+    pub glibc: Option<String>,
+}
+
+/// A CRIU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Criu {
+    /// As it was asked for.
+    pub asked: String,
+    /// What `criu --version` printed; `null` where it did not start.
+    pub observed: Option<String>,
+    /// The libc that it runs on: `own 2.41`, `userland 2.36`.
+    pub libc: Option<String>,
+}
+
+/// Who drives CRIU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// `criu`, `runc`, …
+    pub name: String,
+    /// The version that was asked for; `null` for CRIU itself.
+    pub asked: Option<String>,
+    /// The version that it reported.
+    pub observed: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn what_no_guest_said_is_null() {
+        let host = HostAsk {
+            kernel: "6.12".into(),
+            userland: "trixie".into(),
+            criu: "4.1.1".into(),
+            engine: "criu".into(),
+            cpu: "max".into(),
+        };
+        let verdict = Verdict {
+            kind: Kind::Pass,
+            stage: None,
+            reason: String::new(),
+            first_error: None,
+            seconds: Some(6.5),
+        };
+        let asked = Cell::new(CellId::new("counter", &host, 1), "counter", &host, "qemu", &verdict);
+        assert_eq!((&asked.kernel.observed, &asked.criu.libc, &asked.reason), (&None, &None, &None));
+        let facts = GuestFacts {
+            kernel: "6.12.117+deb13-cloud-amd64".into(),
+            userland: "Debian GNU/Linux 13 (trixie)".into(),
+            glibc: "2.41".into(),
+            criu: "4.1.1".into(),
+            criu_libc: "own 2.41".into(),
+            ..GuestFacts::default()
+        };
+        let sample = sample::any_cell();
+        assert_eq!(asked.observed(&facts), Cell { logs: Vec::new(), ..sample });
+    }
+}

@@ -1,0 +1,26 @@
+//! What people and other tools read of a run: one exporter a file. Knows cells and verdicts, not hosts.
+
+mod cause;
+mod format;
+mod gather;
+mod input;
+mod json;
+mod junit;
+mod layout;
+mod markdown;
+mod matrix;
+mod progress;
+
+mod style;
+mod table;
+mod versions;
+
+#[cfg(test)]
+pub(crate) mod sample;
+
+pub use format::{Format, FormatError};
+pub use gather::{gather, verdict_of};
+pub use input::{Cell, Criu, Engine, Kernel, Report, Run, Userland};
+
+pub use progress::Progress;
+pub use style::{Style, terminal_width};

@@ -1,0 +1,321 @@
+//! What is seen while a run goes on: a bar on a terminal, plain lines elsewhere. It tells what it is told, and
+//! decides nothing: verdicts are handed to it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::Style;
+use super::style::printable;
+use crate::judge::{Kind, Verdict};
+use crate::model::{CellId, Event, Telling};
+
+/// Shows a run on standard error.
+pub struct Progress {
+    style: Style,
+    total: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    running: Vec<CellId>,
+    /// How many cells have each verdict so far, by [`Kind::ALL`].
+    counts: [usize; Kind::ALL.len()],
+    screen: Screen,
+    /// While something else has the terminal: the lines that wait.
+    waiting: Option<Vec<String>>,
+}
+
+enum Screen {
+    Bar(ProgressBar),
+    Lines(Box<dyn Write + Send>),
+}
+
+impl Progress {
+    /// For a run of `total` cells: those that are still to be played. A bar where the style is live.
+    pub fn new(total: usize, style: Style) -> Self {
+        let screen = if style.live {
+            Screen::Bar(bar(total, &style, ProgressDrawTarget::stderr()))
+        } else {
+            Screen::Lines(Box::new(io::stderr()))
+        };
+        Self::on(screen, total, style)
+    }
+
+    fn on(screen: Screen, total: usize, style: Style) -> Self {
+        let state = State { running: Vec::new(), counts: [0; Kind::ALL.len()], screen, waiting: None };
+        Self { style, total, state: Mutex::new(state) }
+    }
+
+    /// A cell has its verdict. Once for each of the `total` cells, after its last event; it counts as done from here.
+    pub fn judged(&self, cell: &CellId, verdict: &Verdict) {
+        let mut state = self.lock();
+        let kind = verdict.kind;
+        if let Some(at) = Kind::ALL.iter().position(|it| *it == kind) {
+            state.counts[at] += 1;
+        }
+        let done: usize = state.counts.iter().sum();
+        if let Screen::Bar(bar) = &state.screen {
+            bar.set_position(done as u64);
+        }
+        // A bar shows that cells pass; only what needs a look stays on the screen.
+        if matches!(state.screen, Screen::Lines(_)) || !kind.is_expected() {
+            let line = self.line(done, cell, verdict);
+            state.print(&line);
+        }
+        state.draw();
+    }
+
+    /// Leaves the terminal to something else for a while. What is to be said meanwhile is said afterwards; nobody
+    /// waits.
+    pub fn pause(&self, meanwhile: impl FnOnce()) {
+        self.lock().pause(true);
+        meanwhile();
+        self.lock().pause(false);
+    }
+
+    /// Takes the bar off the screen.
+    pub fn finish(&self) {
+        if let Screen::Bar(bar) = &self.lock().screen {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// `[ 12/280] fail at restore  clone@…  6.5 s  criu restore: exit status 1`.
+    fn line(&self, done: usize, cell: &CellId, verdict: &Verdict) -> String {
+        let Verdict { kind, stage, seconds, .. } = verdict;
+        let width = self.total.to_string().len();
+        let stage = stage.map_or(String::new(), |stage| format!(" at {stage}"));
+        let outcome = format!("{} {kind}{stage}", self.style.mark(*kind));
+        let mut line = format!("[{done:width$}/{}] {}  {cell}", self.total, self.style.ink(*kind, &outcome));
+        if let Some(seconds) = seconds {
+            let _ = write!(line, "  {seconds:.1} s");
+        }
+        let sentence = printable(&verdict.sentence());
+        if !sentence.is_empty() {
+            let _ = write!(line, "  {sentence}");
+        }
+        line
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Telling for Progress {
+    fn tell(&self, event: Event) {
+        let mut state = self.lock();
+        match event {
+            Event::Note { text } => state.print(&format!("note: {}", printable(&text))),
+            Event::CellStarted { cell, .. } => state.running.push(cell),
+            Event::CellEnded { cell, .. } => state.running.retain(|running| *running != cell),
+            _ => return,
+        }
+        state.draw();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl State {
+    fn pause(&mut self, pause: bool) {
+        if let Screen::Bar(bar) = &self.screen {
+            bar.set_draw_target(if pause {
+                ProgressDrawTarget::hidden()
+            } else {
+                ProgressDrawTarget::stderr()
+            });
+        }
+        let waiting = if pause { self.waiting.replace(Vec::new()) } else { self.waiting.take() };
+        for line in waiting.into_iter().flatten() {
+            self.print(&line);
+        }
+    }
+
+    fn print(&mut self, line: &str) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.push(line.to_owned());
+            return;
+        }
+        match &mut self.screen {
+            Screen::Bar(bar) => bar.println(line),
+            // Nobody is there to be told that standard error is closed.
+            Screen::Lines(out) => drop(writeln!(out, "{line}")),
+        }
+    }
+
+    /// Behind the bar: what needs a look, and which cells are running.
+    fn draw(&self) {
+        let Screen::Bar(bar) = &self.screen else { return };
+        let counts =
+            Kind::ALL.iter().zip(self.counts).filter(|(kind, count)| *count > 0 && !kind.is_expected());
+        let mut message: String = counts.map(|(kind, count)| format!(", {count} {kind}")).collect();
+        if !self.running.is_empty() {
+            let running: Vec<&str> = self.running.iter().map(CellId::as_str).collect();
+            let _ = write!(message, " | {}", running.join(", "));
+        }
+        bar.set_message(message);
+    }
+}
+
+fn bar(total: usize, style: &Style, target: ProgressDrawTarget) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+    let looks = ProgressStyle::with_template("{bar:20} {pos}/{len}, {left}{wide_msg}");
+    let looks = looks.unwrap_or_else(|_| ProgressStyle::default_bar());
+    let looks = looks.with_key("left", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = out.write_str(&left(state.pos(), state.eta()));
+    });
+    bar.set_style(looks.progress_chars(if style.unicode { "━╸─" } else { "=>-" }));
+    bar.enable_steady_tick(Duration::from_secs(1));
+    bar
+}
+
+/// The time left; nobody knows it before the first cell has ended.
+fn left(done: u64, left: Duration) -> String {
+    match (done, left.as_secs()) {
+        (0, _) => "time left unknown".to_owned(),
+        (_, seconds @ 0..60) => format!("{seconds} s left"),
+        (_, seconds @ 60..3600) => format!("{} min left", seconds.div_ceil(60)),
+        (_, seconds) => format!("{} h {:02} min left", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use indicatif::TermLike;
+
+    use super::*;
+    use crate::model::Stage;
+    use crate::report::sample;
+
+    /// Keeps all that is written.
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl TermLike for Kept {
+        fn width(&self) -> u16 {
+            100
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            writeln!(self.clone(), "{text}")
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.clone().write_all(text.as_bytes())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.clone().write_all(b"\r")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Two cells side by side: one passes, one fails.
+    fn play(progress: &Progress) {
+        let (one, two) = (sample::any_cell().id, sample::cell("clone", "6.1", "trixie", "4.3").id);
+        progress.tell(Event::Note { text: "no \u{1b}[31mKVM".into() });
+        for cell in [&one, &two] {
+            progress.tell(Event::CellStarted { cell: cell.clone(), at: String::new() });
+        }
+        let mut verdict = Verdict {
+            kind: Kind::Pass,
+            stage: None,
+            reason: String::new(),
+            first_error: None,
+            seconds: Some(6.54),
+        };
+        progress.tell(Event::CellEnded { cell: one.clone(), seconds: 6.54 });
+        progress.judged(&one, &verdict);
+        verdict.kind = Kind::Fail;
+        verdict.stage = Some(Stage::Restore);
+        verdict.reason = "criu restore: exit status 1".into();
+        verdict.first_error = Some("Error (criu/cr-restore.c:1480): 321 killed by signal 11".into());
+        progress.tell(Event::CellEnded { cell: two.clone(), seconds: 7.0 });
+        progress.judged(&two, &verdict);
+    }
+
+    #[test]
+    fn plain_lines() {
+        let kept = Kept::default();
+        play(&Progress::on(Screen::Lines(Box::new(kept.clone())), 140, Style::FILE));
+        insta::assert_snapshot!(kept.text(), @r#"
+        note: no [31mKVM
+        [  1/140] ✓ pass  counter@k6.12@trixie@c4.1.1@criu@max  6.5 s
+        [  2/140] ✗ fail at restore  clone@k6.1@trixie@c4.3@criu@max  6.5 s  criu restore: exit status 1: Error (criu/cr-restore.c:1480): 321 killed by signal 11
+        "#);
+    }
+
+    #[test]
+    fn a_bar_names_what_runs_and_keeps_what_failed() {
+        let kept = Kept::default();
+        let style = Style { live: true, ..Style::FILE };
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(kept.clone()), 255);
+        let progress = Progress::on(Screen::Bar(bar(140, &style, target)), 140, style);
+        play(&progress);
+        let Screen::Bar(bar) = &progress.lock().screen else { panic!("no bar") };
+        bar.force_draw();
+        assert_eq!((bar.position(), bar.message().as_str()), (2, ", 1 fail"));
+        let text = kept.text();
+        assert!(text.contains("note: no [31mKVM"), "{text}");
+        assert!(text.contains("[  2/140] ✗ fail at restore  clone@k6.1"), "{text}");
+        assert!(!text.contains("✓ pass"), "{text}");
+        assert!(text.contains(" 2/140, "), "{text}");
+    }
+
+    #[test]
+    fn while_cells_run_they_are_named() {
+        let target = ProgressDrawTarget::term_like(Box::new(Kept::default()));
+        let progress = Progress::on(Screen::Bar(bar(2, &Style::FILE, target)), 2, Style::FILE);
+        progress.tell(Event::CellStarted { cell: sample::any_cell().id, at: String::new() });
+        let Screen::Bar(bar) = &progress.lock().screen else { panic!("no bar") };
+        assert_eq!(bar.message(), " | counter@k6.12@trixie@c4.1.1@criu@max");
+    }
+
+    #[test]
+    fn time_left() {
+        let check = |done, seconds, expected| assert_eq!(left(done, Duration::from_secs(seconds)), expected);
+        check(0, 0, "time left unknown");
+        check(1, 59, "59 s left");
+        check(1, 61, "2 min left");
+        check(1, 3600, "1 h 00 min left");
+    }
+}
