@@ -6,6 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod agent;
+mod cli;
 mod layers;
+mod resume;
 mod runner;
+mod sabotage;
 mod scenario_files;
+mod support;

@@ -28,3 +28,5 @@ pub mod judge;
 pub mod report;
 
 pub mod exit_code;
+
+pub mod cli;

@@ -1,3 +1,5 @@
 //! The thin binary: everything is in the library.
 
-fn main() {}
+fn main() -> xtask::exit_code::ExitCode {
+    xtask::cli::main()
+}

@@ -1,0 +1,88 @@
+//! The command line as a person meets it: usage errors, exit codes, and `show`.
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use rstest::rstest;
+
+use crate::support::xtask;
+
+#[rstest]
+#[case(&["matrix", "nosuch"], "no profile `nosuch`; there are full, nightly, smoke,")]
+#[case(&["matrix", "--scenario", "conuter"], "no scenario is called `conuter`; there are clone, counter")]
+#[case(&["matrix", "--engine", "dokcer"], "no engine `dokcer`; there are criu")]
+#[case(&["matrix", "--provider", "vmware"], "invalid value 'vmware'")]
+#[case(&["matrix", "--resume", "--kernel", "6.1"], "cannot be used with")]
+#[case(&["matrix", "--resume", "/nonexistent/run"], "/nonexistent/run")]
+#[case(&["matrix", "--repeat", "0"], "0 is not in 1..=1000")]
+#[case(&["matrix", "--keep-guests-on-failure"], "standard input is no terminal")]
+#[case(&["show", "conuter"], "no scenario is called `conuter`")]
+#[case(&["show", "counter", "--engine", "dokcer"], "no engine `dokcer`")]
+#[case(&["report", "/nonexistent/run"], "/nonexistent/run")]
+#[case(&["clean", "--older-than", "3"], "write a number and s, m, h, d or w")]
+#[case(&["matirx"], "unrecognized subcommand")]
+fn usage_errors_exit_with_2(#[case] words: &[&str], #[case] expected: &str) {
+    xtask().args(words).assert().code(2).stderr(contains(expected));
+}
+
+#[test]
+fn scenarios_are_listed_with_their_summaries() {
+    xtask()
+        .arg("scenarios")
+        .assert()
+        .code(0)
+        .stdout(contains("migrate        A program is dumped here and restored on a second host"));
+}
+
+#[test]
+fn a_scenario_is_shown_as_plain_sh() {
+    let assert = xtask().args(["show", "counter"]).assert().code(0).stdout(contains("criu dump -t"));
+    let script = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    let story = &script[script.find("# 1.").unwrap()..];
+    insta::assert_snapshot!(story, @r#"
+    # 1. start the workload
+    setsid sh -c 'echo $$ >workload.pid; exec sh ./counter.sh' </dev/null >>counter.ticks 2>>workload.err &
+    sh ./more-ticks.sh 1 30 counter counter.ticks
+
+    # 2. wait for 5 ticks
+    sh ./more-ticks.sh 5 35 counter counter.ticks
+
+    # 3. dump one
+    mkdir -p images/one && criu dump -t "$(cat workload.pid)" -D images/one -o dump.log -v4
+
+    # 4. expect gone
+    if kill -0 -"$(cat workload.pid)" 2>/dev/null; then echo 'it still runs'; exit 1; fi
+
+    # 5. restore one
+    criu restore -d -D images/one -o restore.log -v4
+
+    # 6. expect continues
+    sh ./more-ticks.sh 5 30 counter counter.ticks
+    tail -n 12 counter.ticks  # the numbers go on without a gap, under the same pid, start and nonce
+
+    echo passed
+    )
+    "#);
+    assert_cmd::Command::new("sh").arg("-n").write_stdin(script).assert().success();
+}
+
+#[rstest]
+#[case("clone")]
+#[case("fork-app")]
+#[case("leave-running")]
+#[case("migrate")]
+#[case("pre-dump")]
+#[case("rollback")]
+fn every_script_is_sh(#[case] scenario: &str) {
+    let script = xtask().args(["show", scenario]).assert().code(0).get_output().stdout.clone();
+    assert_cmd::Command::new("sh").arg("-n").write_stdin(script).assert().success();
+}
+
+#[test]
+fn help_names_every_command() {
+    let commands =
+        ["setup", "doctor", "matrix", "report", "scenarios", "show", "hosts", "shell", "clean", "bench"];
+    let mut assert = xtask().arg("--help").assert().code(0);
+    for command in commands {
+        assert = assert.stdout(contains(command).and(contains("Usage: cargo xtask")));
+    }
+}

@@ -1,0 +1,99 @@
+//! `test` and `ci`: the project's own checks, each a command that can be run by hand.
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{matrix, places, setup};
+use crate::exit_code::ExitCode;
+use crate::process;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Install what is missing first
+    #[arg(long)]
+    setup: bool,
+    /// Leave out what needs a guest
+    #[arg(long)]
+    no_guests: bool,
+}
+
+impl Arguments {
+    pub(super) fn ci() -> Self {
+        Self { setup: true, no_guests: false }
+    }
+}
+
+/// One check: what it is for, its command, what is put into its environment.
+struct Check {
+    what: &'static str,
+    words: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const CHECKS: &[Check] = &[
+    Check { what: "formatting", words: &["fmt", "--all", "--check"], environment: &[] },
+    Check {
+        what: "lints",
+        words: &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        environment: &[],
+    },
+    Check {
+        what: "docs",
+        words: &["doc", "--workspace", "--no-deps", "--locked"],
+        environment: &[("RUSTDOCFLAGS", "-D warnings")],
+    },
+];
+
+const TESTS: Check = Check {
+    what: "tests that need no guest",
+    words: &["test", "--workspace", "--locked"],
+    environment: &[("XTASK_TEST_GUESTS", "0")],
+};
+
+const GUEST_TESTS: Check = Check {
+    what: "tests in real guests",
+    words: &["test", "--package", "xtask", "--test", "tests", "--locked"],
+    environment: &[("XTASK_TEST_GUESTS", "1")],
+};
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.setup {
+        setup::install()?;
+    }
+    places::library()?;
+    for check in CHECKS {
+        if !cargo(check)? {
+            return Ok(ExitCode::Unexpected);
+        }
+    }
+    if !cargo(&TESTS)? {
+        return Ok(ExitCode::Unexpected);
+    }
+    if arguments.no_guests {
+        return Ok(ExitCode::AsExpected);
+    }
+    // The smoke matrix first: it fills the cache that the tests share.
+    println!("\n== the smoke matrix, in real guests");
+    let smoke = matrix::run(&matrix::Arguments::smoke())?;
+    if smoke != ExitCode::AsExpected {
+        return Ok(smoke);
+    }
+    Ok(if cargo(&GUEST_TESTS)? { ExitCode::AsExpected } else { ExitCode::Unexpected })
+}
+
+fn cargo(check: &Check) -> anyhow::Result<bool> {
+    println!("\n== {}", check.what);
+    let mut command = process::command("cargo");
+    command.current_dir(places::root()).args(check.words).envs(check.environment.iter().copied());
+    status(command, check.what)
+}
+
+/// Whether the check is green.
+fn status(mut command: std::process::Command, what: &str) -> anyhow::Result<bool> {
+    let line = process::line(&command);
+    let status = command.status().with_context(|| format!("cannot start {line}"))?;
+    if !status.success() {
+        eprintln!("\n{what}: {line}: {status}");
+    }
+    Ok(status.success())
+}

@@ -1,0 +1,89 @@
+//! What may be written behind `cargo xtask matrix`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::engine::Sabotage;
+use crate::plan::Axes;
+
+#[derive(Clone, Debug, Default, Args)]
+pub(in crate::cli) struct Arguments {
+    /// A profile of scenarios/matrix, or the path of one
+    #[arg(default_value = "smoke")]
+    pub(super) profile: String,
+    /// Kernels: a series (6.12), an exact package (6.12.117+deb13), or a kernel table of the profile
+    #[arg(long)]
+    pub(super) kernel: Vec<String>,
+    /// Userlands: a suite (trixie), or the path of a rootfs tar
+    #[arg(long)]
+    pub(super) userland: Vec<String>,
+    /// CRIUs: an upstream version (4.1.1, 4.1.1@userland), or a CRIU table of the profile
+    #[arg(long)]
+    pub(super) criu: Vec<String>,
+    /// Engines
+    #[arg(long)]
+    pub(super) engine: Vec<String>,
+    /// CPU models, by QEMU's names
+    #[arg(long)]
+    pub(super) cpu: Vec<String>,
+    /// Scenarios, by name or glob
+    #[arg(long)]
+    pub(super) scenario: Vec<String>,
+    /// Who makes the hosts
+    #[arg(long, default_value = "qemu", value_parser = ["qemu"])]
+    pub(super) provider: String,
+    /// Cells at a time; by cores and memory when left out
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<usize>,
+    /// The run folder; a new one below runs/ when left out
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Take up an interrupted run: the one in DIR, or the newest
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "sabotage"])]
+    #[expect(clippy::option_option, reason = "absent, without a folder, and with one are three things")]
+    pub(super) resume: Option<Option<PathBuf>>,
+    /// Use exactly the packages of a lock file: the one in FILE, or the newest run's
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "absent, without a file, and with one are three things")]
+    pub(super) locked: Option<Option<PathBuf>>,
+    /// Fetch nothing: what is not in the cache is an error
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Play each cell so many times; one that passes and fails by turns is flaky
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) repeat: u32,
+    /// Never take an earlier result. So far only --resume ever does
+    #[arg(long)]
+    pub(super) fresh: bool,
+    /// Begin no further cell after the first that is not as expected
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// Open a shell in the guest of a cell that is not as expected, before it goes
+    #[arg(long)]
+    pub(super) keep_guests_on_failure: bool,
+    /// Print the plan, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Put a fault into every cell that the checkers must catch, to see that they do
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(Sabotage::ALL.map(Sabotage::name)))]
+    pub(super) sabotage: Option<String>,
+}
+
+impl Arguments {
+    /// The smoke profile, as CI plays it.
+    pub(in crate::cli) fn smoke() -> Self {
+        Self { profile: "smoke".to_owned(), provider: "qemu".to_owned(), repeat: 1, ..Self::default() }
+    }
+
+    pub(super) fn axes(&self) -> Axes {
+        Axes {
+            kernel: self.kernel.clone(),
+            userland: self.userland.clone(),
+            criu: self.criu.clone(),
+            engine: self.engine.clone(),
+            cpu: self.cpu.clone(),
+            scenario: self.scenario.clone(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `matrix`: plan, resolve, then play.
+
+mod arguments;
+mod play;
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+pub(super) use self::arguments::Arguments;
+use super::{places, report, scenarios, stacks};
+use crate::engine::{self, Sabotage};
+use crate::exit_code::ExitCode;
+use crate::install::{Cache, Lock, Mode};
+use crate::interrupt;
+use crate::model::{HostAsk, Workload};
+use crate::plan::{Plan, Profile};
+use crate::record;
+use crate::scenario::Story;
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.keep_guests_on_failure && !std::io::stdin().is_terminal() {
+        bail!("--keep-guests-on-failure opens a shell, and standard input is no terminal");
+    }
+    interrupt::catch().context("signals cannot be caught")?;
+    let mut profile = Profile::read(&places::profiles(), &arguments.profile)?;
+    profile.take(arguments.axes());
+    let resumed = arguments.resume.as_ref().map(|folder| resumed_folder(folder.as_deref())).transpose()?;
+    let plan = match &resumed {
+        None => new_plan(arguments, &profile)?,
+        Some(folder) => report::read_plan(&record::Paths::of(folder)?.plan())?,
+    };
+    if plan.cell.is_empty() && plan.skipped.is_empty() {
+        bail!("the plan is empty: every axis needs a value");
+    }
+    let cache = Cache::open()?;
+    let lock = lock(arguments, resumed.as_deref(), &profile, &plan, &cache)?;
+    if arguments.dry_run {
+        return dry_run(&plan, &lock, &cache);
+    }
+    play::play(arguments, resumed.as_deref(), &plan, &lock, &cache)
+}
+
+fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
+    let library = places::library()?;
+    let stories = library.matching(&profile.scenario)?;
+    for name in &profile.engine {
+        engine::named(name, None).with_context(|| scenarios::unknown_engine(name))?;
+    }
+    let refuses = |host: &HostAsk, story: &Story| {
+        let engine = engine::named(&host.engine, None)?;
+        let workload = Workload::named(&story.workload)?;
+        story
+            .steps
+            .iter()
+            .find_map(|step| engine.lower(step, workload).err())
+            .map(|refusal| refusal.to_string())
+    };
+    let mut plan = Plan::span(profile, &stories, &arguments.provider, arguments.repeat, &refuses);
+    let mut seen = BTreeSet::new();
+    if let Some(cell) = plan.cell.iter().find(|cell| !seen.insert(&cell.id)) {
+        bail!("two hosts would share the cell {}: rename one of the files that the axes name", cell.id);
+    }
+    plan.sabotage = arguments.sabotage.as_deref().and_then(Sabotage::named);
+    Ok(plan)
+}
+
+fn resumed_folder(folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match folder {
+        Some(folder) => Ok(folder.to_owned()),
+        None => Ok(record::newest(&places::runs())?),
+    }
+}
+
+/// What the axes stand for: a lock that was given is obeyed, else everything is resolved anew.
+fn lock(
+    arguments: &Arguments,
+    resumed: Option<&Path>,
+    profile: &Profile,
+    plan: &Plan,
+    cache: &Cache,
+) -> anyhow::Result<Lock> {
+    let given = match (resumed, &arguments.locked) {
+        (Some(folder), _) => Some(record::Paths::of(folder)?.lock()),
+        (None, Some(Some(file))) => Some(file.clone()),
+        (None, Some(None)) => Some(record::Paths::of(&record::newest(&places::runs())?)?.lock()),
+        (None, None) => None,
+    };
+    let locked = given.map(|file| Lock::load(&file)).transpose()?;
+    let mode = Mode { offline: arguments.offline, locked };
+    let tell = |note: String| eprintln!("{note}");
+    Ok(crate::install::resolve(&stacks::asks(plan), &profile.config()?, cache, &mode, &tell)?)
+}
+
+fn dry_run(plan: &Plan, lock: &Lock, cache: &Cache) -> anyhow::Result<ExitCode> {
+    println!("{} cells:", plan.cell.len());
+    for cell in &plan.cell {
+        println!("  {}", cell.id);
+    }
+    println!("{} left out:", plan.skipped.len());
+    for skipped in &plan.skipped {
+        println!("  {}: {}", skipped.cell.id, skipped.reason);
+    }
+    let downloads = crate::install::downloads(lock, cache);
+    let missing: u64 =
+        downloads.iter().filter(|download| !download.cached()).map(|download| download.missing).sum();
+    println!("{} downloads, {} MiB of them not in the cache:", downloads.len(), missing >> 20);
+    for download in &downloads {
+        let state = if download.cached() { "cached" } else { "to fetch" };
+        println!("  {:>9} KiB  {state:8}  {}", download.bytes >> 10, download.what);
+    }
+    Ok(ExitCode::AsExpected)
+}

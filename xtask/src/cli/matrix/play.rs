@@ -1,0 +1,207 @@
+//! The playing of a plan: record, progress and workers, and the reports at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::Arguments;
+use crate::cli::stacks::{self, Installed};
+use crate::cli::{places, report, style_of};
+use crate::engine;
+use crate::exit_code::ExitCode;
+use crate::host::Host;
+use crate::install::{Cache, Lock};
+use crate::interrupt;
+use crate::judge::Verdict;
+use crate::model::{Event, Role, Telling, Workload};
+use crate::plan::{Plan, PlannedCell};
+use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
+use crate::report::{Format, Progress, gather, verdict_of};
+use crate::run::{self, CellRun, Played};
+
+/// What every worker of a run shares.
+struct Stage<'a> {
+    arguments: &'a Arguments,
+    plan: &'a Plan,
+    installed: &'a Installed,
+    folder: &'a RunFolder,
+    record: &'a Mutex<RunRecord>,
+    recorder: &'a Recorder,
+    progress: &'a Progress,
+    tell: &'a dyn Telling,
+}
+
+pub(super) fn play(
+    arguments: &Arguments,
+    resumed: Option<&Path>,
+    plan: &Plan,
+    lock: &Lock,
+    cache: &Cache,
+) -> anyhow::Result<ExitCode> {
+    let (folder, past, recorder) = open_folder(arguments, resumed, plan, lock)?;
+    let done: Vec<_> = past.finished_cells().cloned().collect();
+    let left: Vec<&PlannedCell> = plan.cell.iter().filter(|cell| !done.contains(&cell.id)).collect();
+    let record = Mutex::new(past);
+    let progress = Progress::new(left.len(), style_of(std::io::stderr().as_fd()));
+    let tee = Tee(vec![&recorder, &record, &progress]);
+    tee.tell(Event::RunStarted {
+        format: Event::FORMAT,
+        at: Timestamp::now().to_string(),
+        harness: env!("CARGO_PKG_VERSION").to_owned(),
+        provider: plan.provider.clone(),
+        resumed: resumed.is_some(),
+    });
+    let note = |text: String| tee.tell(Event::Note { text });
+    let installed = stacks::install(plan, lock, cache, arguments.offline, &note)?;
+    let stage = Stage {
+        arguments,
+        plan,
+        installed: &installed,
+        folder: &folder,
+        record: &record,
+        recorder: &recorder,
+        progress: &progress,
+        tell: &tee,
+    };
+    let jobs = arguments.jobs.unwrap_or_else(|| stacks::default_jobs(plan));
+    run::play_all(left.len(), jobs, &|index| stage.play_cell(left[index]));
+    let complete = {
+        let record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended: BTreeSet<_> = record.finished_cells().collect();
+        plan.cell.iter().all(|cell| ended.contains(&cell.id))
+    };
+    tee.tell(Event::RunEnded { at: Timestamp::now().to_string(), complete });
+    progress.finish();
+    if let Some(error) = recorder.failed() {
+        eprintln!("error: {error}");
+        return Ok(ExitCode::Broken);
+    }
+    let record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let report = gather(plan, &record);
+    print!("{}", Format::Text.render(&report, &style_of(std::io::stdout().as_fd()), folder.root())?);
+    report::write_reports(&report, &folder)?;
+    if interrupt::happened() {
+        eprintln!("interrupted: `cargo xtask matrix --resume {}` goes on", folder.root().display());
+        return Ok(ExitCode::Interrupted);
+    }
+    Ok(ExitCode::from_report(&report))
+}
+
+fn open_folder(
+    arguments: &Arguments,
+    resumed: Option<&Path>,
+    plan: &Plan,
+    lock: &Lock,
+) -> anyhow::Result<(RunFolder, RunRecord, Recorder)> {
+    if let Some(folder) = resumed {
+        let folder = RunFolder::open(folder)?;
+        // Killed before its first event, a run has nothing to keep.
+        if !folder.events().exists() {
+            let recorder = Recorder::create(&folder)?;
+            return Ok((folder, RunRecord::default(), recorder));
+        }
+        let read = record::read(&folder.events())?;
+        let recorder = Recorder::resume(&folder, read.whole_bytes)?;
+        return Ok((folder, read.record, recorder));
+    }
+    let path = match &arguments.out {
+        Some(path) => path.clone(),
+        None => record::fresh_name(&places::runs(), Timestamp::now()),
+    };
+    let folder = RunFolder::create(&path)?;
+    folder.put(&folder.plan(), toml::to_string(plan)?.as_bytes())?;
+    folder.put(&folder.lock(), lock.to_toml()?.as_bytes())?;
+    let recorder = Recorder::create(&folder)?;
+    Ok((folder, RunRecord::default(), recorder))
+}
+
+impl Stage<'_> {
+    fn play_cell(&self, cell: &PlannedCell) -> ControlFlow<()> {
+        if self.recorder.failed().is_some() {
+            return ControlFlow::Break(());
+        }
+        let (Some(story), Some(engine)) =
+            (self.plan.story(cell), engine::named(&cell.host.engine, self.plan.sabotage))
+        else {
+            return self.unknown(cell, "this harness has not the engine, or the plan not the story");
+        };
+        let Some(workload) = Workload::named(&story.workload) else {
+            return self.unknown(cell, "this harness has not the workload");
+        };
+        let folder = self.folder.cell(&cell.id);
+        let run = CellRun {
+            plan: self.plan,
+            cell,
+            story,
+            workload,
+            engine: engine.as_ref(),
+            provider: &self.installed.provider,
+            files: &self.installed.files,
+            folder: &folder,
+            tell: self.tell,
+        };
+        if let Some(reason) = self.installed.unfit.get(&cell.host) {
+            run.skip(reason);
+            self.progress.judged(&cell.id, &self.verdict(cell));
+            return ControlFlow::Continue(());
+        }
+        let unexpected = || !self.verdict(cell).kind.is_expected();
+        let play = || run.play(&|| self.arguments.keep_guests_on_failure && unexpected());
+        // A fault of ours breaks one cell, not the run.
+        match catch_unwind(AssertUnwindSafe(play)) {
+            Ok(Played::Interrupted) => return ControlFlow::Break(()),
+            Ok(Played::Ended) => {}
+            Ok(Played::Kept(hosts)) => self.visit(cell, hosts),
+            Err(_) => {
+                run.give_up("the harness panicked, which is a bug in it: the message is on standard error");
+            }
+        }
+        // What was not recorded was not seen.
+        if self.recorder.failed().is_some() {
+            return ControlFlow::Break(());
+        }
+        let verdict = self.verdict(cell);
+        self.progress.judged(&cell.id, &verdict);
+        if self.arguments.fail_fast && !verdict.kind.is_expected() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// A cell of a plan that another version of the harness made.
+    fn unknown(&self, cell: &PlannedCell, reason: &str) -> ControlFlow<()> {
+        self.tell.tell(Event::CellStarted { cell: cell.id.clone(), at: Timestamp::now().to_string() });
+        self.tell.tell(Event::Broken { cell: cell.id.clone(), reason: reason.to_owned() });
+        self.tell.tell(Event::CellEnded { cell: cell.id.clone(), seconds: 0.0 });
+        self.progress.judged(&cell.id, &self.verdict(cell));
+        ControlFlow::Continue(())
+    }
+
+    fn verdict(&self, cell: &PlannedCell) -> Verdict {
+        verdict_of(self.plan, &self.record.lock().unwrap_or_else(PoisonError::into_inner), cell)
+    }
+
+    /// One guest at a time has the terminal.
+    fn visit(&self, cell: &PlannedCell, hosts: BTreeMap<Role, Box<dyn Host>>) {
+        static TERMINAL: Mutex<()> = Mutex::new(());
+        let _mine = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
+        self.progress.pause(|| {
+            for (role, mut host) in hosts {
+                eprintln!(
+                    "{}: the {} of this cell; its work folder is {}",
+                    cell.id,
+                    role.name(),
+                    engine::WORK_FOLDER
+                );
+                if let Err(error) = host.shell() {
+                    eprintln!("{error}");
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,72 @@
+//! `report`: from the record alone, on any machine.
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::places;
+use crate::exit_code::ExitCode;
+use crate::plan::Plan;
+use crate::record::{self, FolderError, Paths, RunFolder};
+use crate::report::{Format, Report, Style, gather};
+use crate::toml_file::Source;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The run folder; the newest one below `runs/` when left out
+    folder: Option<PathBuf>,
+    /// In which forms
+    #[arg(long, value_delimiter = ',', default_value = "text")]
+    format: Vec<Format>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let folder = match &arguments.folder {
+        Some(folder) => folder.clone(),
+        None => record::newest(&places::runs())?,
+    };
+    let paths = Paths::of(&folder)?;
+    let read = record::read(&paths.events())?;
+    if let Some(torn) = read.torn {
+        eprintln!("note: {torn}");
+    }
+    let report = gather(&read_plan(&paths.plan())?, &read.record);
+    // A run that is under way writes its own in the end.
+    match RunFolder::open(&folder) {
+        Ok(held) => write_reports(&report, &held)?,
+        Err(FolderError::InUse { .. }) => {
+            eprintln!("note: the run is under way; this is how far it has come");
+        }
+        Err(error) => return Err(error.into()),
+    }
+    for format in &arguments.format {
+        print!("{}", format.render(&report, &super::style_of(std::io::stdout().as_fd()), paths.root())?);
+    }
+    Ok(ExitCode::from_report(&report))
+}
+
+pub(super) fn read_plan(path: &Path) -> anyhow::Result<Plan> {
+    let plan: Plan = Source::read(path)?.parse().map_err(anyhow::Error::from)?;
+    if plan.format > Plan::FORMAT {
+        anyhow::bail!(
+            "{}: its format is {}, and this build reads up to {}: use a newer one",
+            path.display(),
+            plan.format,
+            Plan::FORMAT
+        );
+    }
+    Ok(plan)
+}
+
+/// Writes `report.json`, `report.md` and `junit.xml` into a run folder.
+pub(super) fn write_reports(report: &Report, folder: &RunFolder) -> anyhow::Result<()> {
+    for (format, path) in [
+        (Format::Json, folder.report_json()),
+        (Format::Markdown, folder.report_markdown()),
+        (Format::Junit, folder.junit()),
+    ] {
+        folder.put(&path, format.render(report, &Style::FILE, folder.root())?.as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! From a plan and its lock to everything that hosts are made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::places;
+use crate::host::{Accelerator, Qemu, QemuProgram, Stack, probe};
+use crate::install::{self, Asks, Cache, Criu, InstallError, Kernel, Lock, Userland, Workshop};
+use crate::interrupt;
+use crate::model::{HostAsk, WORKLOADS};
+use crate::plan::Plan;
+use crate::run;
+
+/// Where the accelerator that works is remembered, in the cache.
+pub(super) const ACCELERATOR: &str = "accelerator.json";
+
+/// What a run needs of this machine, ready to use.
+pub(super) struct Installed {
+    /// Makes hosts.
+    pub(super) provider: Qemu,
+    /// The files that workloads need, by name.
+    pub(super) files: BTreeMap<String, PathBuf>,
+    /// Hosts on which nothing can be asked, with the true reason: their cells are skipped.
+    pub(super) unfit: BTreeMap<HostAsk, String>,
+}
+
+/// What the axes of a plan ask for.
+pub(super) fn asks(plan: &Plan) -> Asks {
+    let of = |axis: fn(&HostAsk) -> &String| {
+        let values: BTreeSet<_> = plan.cell.iter().map(|cell| axis(&cell.host).clone()).collect();
+        values.into_iter().collect()
+    };
+    Asks {
+        kernels: of(|host| &host.kernel),
+        userlands: of(|host| &host.userland),
+        crius: of(|host| &host.criu),
+    }
+}
+
+/// Cells at a time, when nobody says.
+pub(super) fn default_jobs(plan: &Plan) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let guests = plan.stories.values().map(|story| story.roles().len()).max().unwrap_or(1);
+    run::default_jobs(processors, run::available_mib(), plan.memory_mib, guests)
+}
+
+/// Builds what is not in the cache. What cannot be had breaks the cells that need it, and no others; without QEMU,
+/// the agent or the workloads there is no run at all.
+pub(super) fn install(
+    plan: &Plan,
+    lock: &Lock,
+    cache: &Cache,
+    offline: bool,
+    tell: &(dyn Fn(String) + Sync),
+) -> anyhow::Result<Installed> {
+    let archives = Vec::new();
+    let workshop = Workshop::new(lock, cache, offline, &archives, tell);
+    let program = qemu(&workshop)?;
+    let agent = install::agent(&places::root()).context("the guest's agent cannot be built")?;
+    let files = workload_files(&workshop)?;
+    let parts = Parts::build(plan, lock, &workshop, &agent);
+    let (mut stacks, mut unfit) = (BTreeMap::new(), BTreeMap::new());
+    for host in plan.cell.iter().map(|cell| &cell.host).collect::<BTreeSet<_>>() {
+        let stack = parts.stack(host);
+        if let Ok((_, Some(reason))) = &stack {
+            unfit.insert(host.clone(), reason.clone());
+        }
+        stacks.insert(host.clone(), stack.map(|(stack, _)| stack));
+    }
+    let (accelerator, reason) = accelerator(&program, &stacks, cache)?;
+    tell(format!("accelerator {accelerator}: {reason}"));
+    Ok(Installed { provider: Qemu { program, accelerator, stacks }, files, unfit })
+}
+
+/// QEMU, of this machine or of the cache.
+pub(super) fn qemu(workshop: &Workshop<'_>) -> anyhow::Result<QemuProgram> {
+    let named = std::env::var_os("CRIU_MATRIX_QEMU").map(PathBuf::from);
+    let qemu = workshop.qemu(named.as_deref()).context("there is no QEMU that can be used")?;
+    let install::Qemu { argv_prefix, env, version, .. } = qemu;
+    Ok(QemuProgram { argv: argv_prefix, env, version })
+}
+
+/// Scripts as they are, programs as they were compiled.
+fn workload_files(workshop: &Workshop<'_>) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let sources = places::workloads();
+    let built = workshop.workloads(&sources).context("the workloads cannot be built")?;
+    let names = WORKLOADS.iter().flat_map(|workload| workload.files).chain(&["more-ticks.sh"]);
+    Ok(names
+        .map(|name| {
+            let folder = if name.ends_with(".sh") { &sources } else { &built };
+            ((*name).to_owned(), folder.join(name))
+        })
+        .collect())
+}
+
+/// Each part of a host, once, or why it cannot be had.
+struct Parts {
+    kernels: BTreeMap<String, Result<(Kernel, PathBuf), String>>,
+    userlands: BTreeMap<String, Result<Userland, String>>,
+    crius: BTreeMap<String, Result<Criu, String>>,
+}
+
+impl Parts {
+    fn build(plan: &Plan, lock: &Lock, workshop: &Workshop<'_>, agent: &Path) -> Self {
+        let asks = asks(plan);
+        let words = |error: InstallError| error.to_string();
+        let kernel = |ask: &str| {
+            let locked = lock.kernels.get(ask).ok_or("it is not in the lock")?;
+            let kernel = workshop.kernel(locked).map_err(words)?;
+            let initrd = workshop.initrd(&kernel, agent).map_err(words)?;
+            Ok((kernel, initrd))
+        };
+        let userland = |ask: &str| {
+            let locked = lock.userlands.get(ask).ok_or("it is not in the lock")?;
+            workshop.userland(locked).map_err(words)
+        };
+        let criu = |ask: &str| {
+            let locked = lock.crius.get(ask).ok_or("it is not in the lock")?;
+            workshop.criu(locked).map_err(words)
+        };
+        Self {
+            kernels: each(&asks.kernels, &kernel),
+            userlands: each(&asks.userlands, &userland),
+            crius: each(&asks.crius, &criu),
+        }
+    }
+
+    /// A host's files, and why nothing can be asked of it all the same.
+    fn stack(&self, host: &HostAsk) -> Result<(Stack, Option<String>), String> {
+        let (kernel, initrd) = part(&self.kernels, "kernel", &host.kernel)?;
+        let userland = part(&self.userlands, "userland", &host.userland)?;
+        let criu = part(&self.crius, "CRIU", &host.criu)?;
+        let stack = Stack {
+            kernel: kernel.image.clone(),
+            initrd: initrd.clone(),
+            config: kernel.config.clone(),
+            userland: userland.image.clone(),
+            criu: criu.image.clone(),
+        };
+        Ok((stack, too_old(criu, userland, host)))
+    }
+}
+
+/// A CRIU on the userland's libc needs one that is new enough.
+fn too_old(criu: &Criu, userland: &Userland, host: &HostAsk) -> Option<String> {
+    let (needs, has) = (criu.needs_glibc.as_ref()?, userland.glibc.as_ref()?);
+    (numbers(needs) > numbers(has))
+        .then(|| format!("CRIU {} needs glibc {needs}, and {} has {has}", host.criu, host.userland))
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|number| number.parse().ok()).collect()
+}
+
+fn each<T>(
+    asks: &[String],
+    build: &dyn Fn(&str) -> Result<T, String>,
+) -> BTreeMap<String, Result<T, String>> {
+    let build_unless_interrupted =
+        |ask: &String| if interrupt::happened() { Err("interrupted".to_owned()) } else { build(ask) };
+    asks.iter().map(|ask| (ask.clone(), build_unless_interrupted(ask))).collect()
+}
+
+fn part<'a, T>(
+    parts: &'a BTreeMap<String, Result<T, String>>,
+    kind: &str,
+    ask: &str,
+) -> Result<&'a T, String> {
+    match parts.get(ask) {
+        Some(Ok(part)) => Ok(part),
+        Some(Err(reason)) => Err(format!("{kind} {ask}: {reason}")),
+        None => Err(format!("{kind} {ask}: nobody asked for it")),
+    }
+}
+
+/// The answer is remembered until QEMU, the machine's kernel or its `/dev/kvm` is another.
+fn accelerator(
+    program: &QemuProgram,
+    stacks: &BTreeMap<HostAsk, Result<Stack, String>>,
+    cache: &Cache,
+) -> anyhow::Result<(Accelerator, String)> {
+    let Some(stack) = stacks.values().find_map(|stack| stack.as_ref().ok()) else {
+        return Ok((Accelerator::Tcg, "no kernel could be had to try KVM with".to_owned()));
+    };
+    let scratch = cache.scratch()?;
+    Ok(probe(program, &stack.kernel, &stack.initrd, scratch.path(), &cache.root().join(ACCELERATOR)))
+}
