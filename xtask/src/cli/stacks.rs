@@ -146,12 +146,8 @@ impl Parts {
 /// A CRIU on the userland's libc needs one that is new enough.
 fn too_old(criu: &Criu, userland: &Userland, host: &HostAsk) -> Option<String> {
     let (needs, has) = (criu.needs_glibc.as_ref()?, userland.glibc.as_ref()?);
-    (numbers(needs) > numbers(has))
+    install::is_newer(needs, has)
         .then(|| format!("CRIU {} needs glibc {needs}, and {} has {has}", host.criu, host.userland))
-}
-
-fn numbers(version: &str) -> Vec<u32> {
-    version.split('.').map_while(|number| number.parse().ok()).collect()
 }
 
 fn each<T>(

@@ -124,3 +124,70 @@ fn push_opts(line: &mut String, opts: &[String]) {
         line.push_str(&shlex::try_quote(opt).map_or_else(|_| opt.clone(), std::borrow::Cow::into_owned));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn lines(verb: Verb, opts: &[&str]) -> Vec<String> {
+        let opts = opts.iter().map(|&opt| opt.to_owned()).collect();
+        let workload = Workload::named("ticker").unwrap();
+        let actions = Criu.lower(&Step { verb, on: Role::Source, opts }, workload).unwrap();
+        actions
+            .into_iter()
+            .map(|action| match action {
+                Action::Run(role, command) => format!("{}: {}", role.name(), command.line),
+                Action::Carry(file) => format!("carry {file}"),
+            })
+            .collect()
+    }
+
+    fn name(text: &str) -> String {
+        text.to_owned()
+    }
+
+    #[rstest]
+    #[case::start(
+        Verb::Start,
+        "source: setsid sh -c 'echo $$ >workload.pid; exec ./ticker' </dev/null >>ticker.ticks 2>>workload.err &"
+    )]
+    #[case::pre_dump(
+        Verb::PreDump { to: name("b"), parent: Some(name("a")) },
+        "source: mkdir -p images/b && criu pre-dump -t \"$(cat workload.pid)\" -D images/b -o pre-dump.log -v4 \
+         --track-mem --prev-images-dir ../a --tcp-established && test -e images/b/parent"
+    )]
+    #[case::dump(
+        Verb::Dump { to: name("c"), parent: None, leave_running: true },
+        "source: mkdir -p images/c && criu dump -t \"$(cat workload.pid)\" -D images/c -o dump.log -v4 \
+         --leave-running --tcp-established"
+    )]
+    #[case::restore(
+        Verb::Restore { from: name("c") },
+        "source: criu restore -d -D images/c -o restore.log -v4 --tcp-established"
+    )]
+    fn first_commands(#[case] verb: Verb, #[case] expected: &str) {
+        assert_eq!(lines(verb, &["--tcp-established"])[0], expected);
+    }
+
+    #[test]
+    fn a_transfer_packs_carries_and_unpacks() {
+        let lines = lines(Verb::Transfer { checkpoint: name("c") }, &[]);
+        assert_eq!(
+            lines,
+            [
+                "source: rm -rf carry && mkdir carry && cp -p workload.err ticker.ticks carry/ && \
+                 tar -cf carry.tar images workload.pid ticker -C carry workload.err ticker.ticks",
+                "carry carry.tar",
+                "destination: tar -xpf carry.tar",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_option_with_a_blank_stays_one_word() {
+        let restore = &lines(Verb::Restore { from: name("c") }, &["--action-script", "echo hi"])[0];
+        assert!(restore.ends_with("--action-script 'echo hi'"), "{restore}");
+    }
+}

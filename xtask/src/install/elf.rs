@@ -72,6 +72,13 @@ pub(crate) fn needs_glibc<'a>(
     Ok(newest.map(|(major, minor)| format!("{major}.{minor}")))
 }
 
+/// Whether one version of glibc is newer than another: `2.34` than `2.4`.
+pub fn is_newer(one: &str, than: &str) -> bool {
+    let numbers =
+        |version: &str| -> Vec<u32> { version.split('.').map_while(|number| number.parse().ok()).collect() };
+    numbers(one) > numbers(than)
+}
+
 /// The newest version of the lines `Name: GLIBC_2.34  Flags: none`.
 fn newest_glibc(text: &str) -> Option<(u32, u32)> {
     text.lines()
@@ -98,6 +105,15 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case("2.34", "2.31", true)]
+    #[case("2.4", "2.31", false)]
+    #[case("2.31", "2.31", false)]
+    #[case("2.2.5", "2.31", false)]
+    fn newer(#[case] one: &str, #[case] than: &str, #[case] expected: bool) {
+        assert_eq!(is_newer(one, than), expected);
+    }
 
     /// The smallest ELF file with one note of that type.
     pub(crate) fn elf_with_note(name: &[u8; 4], kind: u32) -> Vec<u8> {

@@ -36,6 +36,7 @@ pub use cache::{Cache, CacheError};
 pub use clean::{Cleaned, Entry};
 pub use config::{Config, ConfigError, OwnCriu, OwnKernel, Suite};
 pub use criu::Criu;
+pub use elf::is_newer;
 pub use error::InstallError;
 pub use fetch::{Download, downloads};
 pub use initrd::WANTED;

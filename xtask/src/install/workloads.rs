@@ -65,14 +65,10 @@ fn old_enough(program: &Path, sysroot: &[Package]) -> Result<(), InstallError> {
     let libc = sysroot.iter().find(|package| package.name == "libc6").map(|package| package.version.as_str());
     let meant = libc.and_then(|version| version.split('-').next()).unwrap_or_default();
     match elf::needs_glibc([program])? {
-        Some(needs) if numbers(&needs) > numbers(meant) => Err(InstallError::Unexpected {
+        Some(needs) if elf::is_newer(&needs, meant) => Err(InstallError::Unexpected {
             what: program.display().to_string(),
             difference: format!("it needs glibc {needs}, and was to be linked against {meant}"),
         }),
         _ => Ok(()),
     }
-}
-
-fn numbers(version: &str) -> Vec<u32> {
-    version.split('.').map_while(|number| number.parse().ok()).collect()
 }
