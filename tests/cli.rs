@@ -10,6 +10,10 @@ use crate::support::xtask;
 #[case(&["matrix", "nosuch"], "no profile `nosuch`; there are full, nightly, smoke,")]
 #[case(&["matrix", "--scenario", "conuter"], "no scenario is called `conuter`; there are clone, counter")]
 #[case(&["matrix", "--engine", "dokcer"], "no engine `dokcer`; there are criu")]
+#[case(
+    &["matrix", "--scenario", "counter", "--userland", "a/b.tar", "--userland", "a_b.tar"],
+    "two hosts would share the cell counter@k6.1@a_b.tar@c3.17.1@criu@max"
+)]
 #[case(&["matrix", "--provider", "vmware"], "invalid value 'vmware'")]
 #[case(&["matrix", "--resume", "--kernel", "6.1"], "cannot be used with")]
 #[case(&["matrix", "--resume", "/nonexistent/run"], "/nonexistent/run")]

@@ -72,3 +72,24 @@ fn old_enough(program: &Path, sysroot: &[Package]) -> Result<(), InstallError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// This test's own program, linked against this machine's libc.
+    #[rstest::rstest]
+    #[case("2.1-1", false)]
+    #[case("99.0-1", true)]
+    fn what_was_linked_against_a_newer_libc_is_refused(#[case] version: &str, #[case] fits: bool) {
+        let libc = Package {
+            name: "libc6".to_owned(),
+            version: version.to_owned(),
+            arch: "amd64".to_owned(),
+            size: 0,
+            sha256: String::new(),
+            uri: String::new(),
+        };
+        assert_eq!(old_enough(&std::env::current_exe().unwrap(), &[libc]).is_ok(), fits);
+    }
+}

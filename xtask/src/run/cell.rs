@@ -12,7 +12,8 @@ use crate::guest::{CUT, Exec, TransferError};
 use crate::host::{Host, Provider};
 use crate::interrupt;
 use crate::model::{
-    Action, Command, Event, Exit, Finished, Lost, Observation, Role, Stage, Step, Telling, Verb, Workload,
+    Action, CellId, Command, Event, Exit, Finished, Lost, Observation, Role, Stage, Step, Telling, Verb,
+    Workload,
 };
 use crate::plan::{Plan, PlannedCell};
 use crate::scenario::Story;
@@ -92,12 +93,6 @@ impl CellRun<'_> {
     pub fn skip(&self, reason: &str) {
         self.tell(Event::CellStarted { cell: self.id(), at: Timestamp::now().to_string() });
         self.tell(Event::Unfit { cell: self.id(), reason: reason.to_owned() });
-        self.tell(Event::CellEnded { cell: self.id(), seconds: 0.0 });
-    }
-
-    /// Ends the cell's record where its playing came to no end.
-    pub fn give_up(&self, reason: &str) {
-        self.tell(Event::Broken { cell: self.id(), reason: reason.to_owned() });
         self.tell(Event::CellEnded { cell: self.id(), seconds: 0.0 });
     }
 
@@ -255,13 +250,19 @@ impl CellRun<'_> {
         self.tell(Event::StepStarted { cell: self.id(), step, stage, text: text.to_owned() });
     }
 
-    pub(super) fn id(&self) -> crate::model::CellId {
+    pub(super) fn id(&self) -> CellId {
         self.cell.id.clone()
     }
 
     pub(super) fn tell(&self, event: Event) {
         self.tell.tell(event);
     }
+}
+
+/// Ends the record of a cell whose playing came to no end: it is broken.
+pub fn give_up(tell: &dyn Telling, cell: &CellId, reason: &str) {
+    tell.tell(Event::Broken { cell: cell.clone(), reason: reason.to_owned() });
+    tell.tell(Event::CellEnded { cell: cell.clone(), seconds: 0.0 });
 }
 
 fn host(hosts: &mut Hosts, role: Role) -> Result<&mut dyn Host, Stop> {

@@ -67,3 +67,21 @@ fn came_up_whole(hello: &Hello) -> Result<(), String> {
     };
     Err(format!("the guest came up without {missing}: {}", hello.failures.join("; ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::{Fake, Guest as _};
+
+    #[rstest::rstest]
+    #[case(true, true, None)]
+    #[case(false, true, Some("without its root file system: no such disk"))]
+    #[case(true, false, Some("without CRIU's disk: no such disk"))]
+    fn whole_or_not(#[case] root: bool, #[case] criu: bool, #[case] expected: Option<&str>) {
+        let mut hello = Fake::obedient().facts().clone();
+        (hello.root, hello.criu, hello.failures) = (root, criu, vec!["no such disk".to_owned()]);
+        let found = came_up_whole(&hello).err();
+        assert_eq!(found.is_some(), expected.is_some());
+        assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()));
+    }
+}

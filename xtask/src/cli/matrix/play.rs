@@ -44,7 +44,7 @@ pub(super) fn play(
     cache: &Cache,
 ) -> anyhow::Result<ExitCode> {
     let (folder, past, recorder) = open_folder(arguments, resumed, plan, lock)?;
-    let done: Vec<_> = past.finished_cells().cloned().collect();
+    let done: BTreeSet<_> = past.finished_cells().cloned().collect();
     let left: Vec<&PlannedCell> = plan.cell.iter().filter(|cell| !done.contains(&cell.id)).collect();
     let record = Mutex::new(past);
     let progress = Progress::new(left.len(), style_of(std::io::stderr().as_fd()));
@@ -158,7 +158,8 @@ impl Stage<'_> {
             Ok(Played::Ended) => {}
             Ok(Played::Kept(hosts)) => self.visit(cell, hosts),
             Err(_) => {
-                run.give_up("the harness panicked, which is a bug in it: the message is on standard error");
+                let reason = "the harness panicked, which is a bug in it: the message is on standard error";
+                run::give_up(self.tell, &cell.id, reason);
             }
         }
         // What was not recorded was not seen.
@@ -176,8 +177,7 @@ impl Stage<'_> {
     /// A cell of a plan that another version of the harness made.
     fn unknown(&self, cell: &PlannedCell, reason: &str) -> ControlFlow<()> {
         self.tell.tell(Event::CellStarted { cell: cell.id.clone(), at: Timestamp::now().to_string() });
-        self.tell.tell(Event::Broken { cell: cell.id.clone(), reason: reason.to_owned() });
-        self.tell.tell(Event::CellEnded { cell: cell.id.clone(), seconds: 0.0 });
+        run::give_up(self.tell, &cell.id, reason);
         self.progress.judged(&cell.id, &self.verdict(cell));
         ControlFlow::Continue(())
     }
