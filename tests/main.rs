@@ -13,3 +13,4 @@ mod runner;
 mod sabotage;
 mod scenario_files;
 mod support;
+mod warm;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use rstest::rstest;
 use xtask::engine;
 use xtask::guest::{Exec, Fake, Guest, ShellError};
-use xtask::host::{Host, Launch, LaunchError, Provider};
+use xtask::host::{CameUp, Host, Launch, LaunchError, Provider};
 use xtask::judge::{Kind, Verdict, judge};
 use xtask::model::{Exit, Finished, HostAsk, Lost, Workload};
 use xtask::plan::{Plan, PlannedCell};
@@ -74,6 +74,14 @@ fn program(line: &str, n: &mut u64) -> String {
 impl Host for ScriptedHost {
     fn guest(&mut self) -> Result<&mut dyn Guest, Lost> {
         Ok(&mut self.guest)
+    }
+
+    fn came_up(&self) -> CameUp {
+        CameUp::Booted
+    }
+
+    fn power_cut(&mut self) -> Result<(), Lost> {
+        Err(Lost::Ended("it has no power to cut".to_owned()))
     }
 
     fn machine(&self) -> String {

@@ -11,9 +11,9 @@ use clap::Args;
 
 use super::stacks::Installed;
 use super::{Unanswered, single};
-use crate::engine;
+use crate::engine::{self, WORK_FOLDER};
 use crate::exit_code::ExitCode;
-use crate::host::{Launch, Provider as _};
+use crate::host::{CameUp, Launch, Preparation, Provider as _, WarmStates};
 use crate::install::Cache;
 use crate::interrupt;
 use crate::judge::{Kind, judge};
@@ -47,14 +47,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         cpu: "max".to_owned(),
     };
     interrupt::catch().context("signals cannot be caught")?;
-    let (plan, installed) = single::install(&ask, &["counter"], 2, false)?;
-    let bench = Bench { ask: &ask, plan: &plan, installed: &installed };
+    let (plan, mut installed) = single::install(&ask, &["counter"], 2, false)?;
     let runs = arguments.runs;
     println!("{ask}; QEMU {}, {}", installed.provider.program.version, installed.provider.accelerator);
     println!("{runs} runs each, one after another, after one that is not counted; median (min to max)\n");
 
-    let boots = samples(runs, || bench.boot())?;
+    let cold = Bench { ask: &ask, plan: &plan, installed: &installed };
+    let boots = samples(runs, || cold.come_up(CameUp::Booted))?;
     figure("boot to agent ready", "s", &boots, "from starting QEMU to the agent's first answer");
+    installed.provider.warm = Some(WarmStates::new(Cache::open()?));
+    let bench = Bench { ask: &ask, plan: &plan, installed: &installed };
+    let wakes = samples(runs, || bench.come_up(CameUp::Woken))?;
+    figure("wake to agent ready", "s", &wakes, "the same, from a saved state");
+    let ratio: Vec<_> = std::iter::zip(&wakes, &boots).map(|(wake, boot)| wake / boot).collect();
+    figure("wake over boot", "x", &ratio, "the same two, in the order in which they were measured");
     let cells = samples(runs, || bench.cells(1))?;
     let wall: Vec<_> = cells.iter().map(|cell| cell.0).collect();
     let ratio: Vec<_> = cells.iter().map(|cell| cell.0 / cell.1).collect();
@@ -93,16 +99,25 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn boot(&self) -> anyhow::Result<f64> {
+    fn come_up(&self, how: CameUp) -> anyhow::Result<f64> {
         let folder = Cache::open()?.scratch()?;
         let Plan { memory_mib, cpus, .. } = *self.plan;
-        let launch = Launch { ask: self.ask, role: Role::Source, memory_mib, cpus, folder: folder.path() };
+        let prepare = Preparation { folder: WORK_FOLDER.to_owned(), ..Preparation::default() };
+        let folder = folder.path();
+        let launch =
+            Launch { ask: self.ask, role: Role::Source, memory_mib, cpus, folder, prepare: &prepare };
         let begun = Instant::now();
         let mut host = self.installed.provider.launch(&launch)?;
         if let Err(lost) = host.guest().map(|_| ()) {
             return Err(Unanswered(lost.to_string()).into());
         }
-        Ok(begun.elapsed().as_secs_f64())
+        let seconds = begun.elapsed().as_secs_f64();
+        let came_up = host.came_up();
+        if came_up != how {
+            let notes = self.installed.provider.notes().join("; ");
+            return Err(Unanswered(format!("the guest was {came_up}: {notes}")).into());
+        }
+        Ok(seconds)
     }
 
     /// The peaks of harness and QEMU, read while the hosts of a played cell still stand.

@@ -6,8 +6,9 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{Unanswered, single};
+use crate::engine::WORK_FOLDER;
 use crate::exit_code::ExitCode;
-use crate::host::{Launch, Provider as _};
+use crate::host::{Launch, Preparation, Provider as _};
 use crate::install::Cache;
 use crate::model::{HostAsk, Role};
 
@@ -52,6 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         memory_mib: arguments.memory,
         cpus: 1,
         folder: folder.path(),
+        prepare: &Preparation { folder: WORK_FOLDER.to_owned(), ..Preparation::default() },
     };
     let mut host = installed.provider.launch(&launch)?;
     if let Err(lost) = host.guest().map(|_| ()) {

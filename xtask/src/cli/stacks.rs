@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -71,7 +72,8 @@ pub(super) fn install(
     }
     let (accelerator, reason) = accelerator(&program, &stacks, cache)?;
     tell(format!("accelerator {accelerator}: {reason}"));
-    Ok(Installed { provider: Qemu { program, accelerator, stacks }, files, unfit })
+    let provider = Qemu { program, accelerator, stacks, warm: None, notes: Arc::default() };
+    Ok(Installed { provider, files, unfit })
 }
 
 /// QEMU, of this machine or of the cache.

@@ -1,8 +1,9 @@
 //! Where guests come from. One provider a file; none knows that scenario files exist.
 
 mod console;
+mod prepare;
 mod provider;
 mod qemu;
 
-pub use provider::{Host, Launch, LaunchError, Provider};
-pub use qemu::{Accelerator, Qemu, QemuProgram, Stack, probe};
+pub use provider::{CameUp, Host, Launch, LaunchError, Preparation, Provider, Put};
+pub use qemu::{Accelerator, Notes, Qemu, QemuProgram, Stack, WarmStates, probe};

@@ -1,9 +1,10 @@
 //! The seam between a cell and whatever makes its hosts.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::guest::{Guest, ShellError};
-use crate::model::{Exit, HostAsk, Lost, Role};
+use crate::model::{Command, Exit, HostAsk, Lost, Role};
 
 /// Makes hosts.
 pub trait Provider: Sync {
@@ -16,6 +17,11 @@ pub trait Provider: Sync {
     /// # Errors
     /// When it cannot even be begun.
     fn launch(&self, launch: &Launch<'_>) -> Result<Box<dyn Host>, LaunchError>;
+
+    /// What a reader of the record should know of how hosts are made, a sentence each; each is given once.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a host is to be, and where its traces go.
@@ -31,15 +37,68 @@ pub struct Launch<'a> {
     pub cpus: u32,
     /// The cell's folder: consoles are kept there.
     pub folder: &'a Path,
+    /// What is done in the guest before it is given out.
+    pub prepare: &'a Preparation,
+}
+
+/// What is done in a guest of a stack once, before any cell: the same for every cell of the stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preparation {
+    /// Files that are put into the guest first.
+    pub files: Vec<Put>,
+    /// Lines of sh, run in order in `folder` as root; each must succeed. What a command asks to keep is not kept.
+    pub commands: Vec<Command>,
+    /// The folder in the guest, made first, in which the commands run: `/root/cell`. Empty: none is made, and they
+    /// run in `/`.
+    pub folder: String,
+}
+
+/// A file for a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The file on this machine.
+    pub source: PathBuf,
+    /// Its absolute path in the guest; folders above it are made.
+    pub path: String,
+    /// Its permission bits there.
+    pub mode: u32,
+}
+
+/// How a host came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameUp {
+    /// From its kernel's first instruction.
+    Booted,
+    /// From a state that was saved when a guest like it had booted and was prepared.
+    Woken,
+}
+
+impl fmt::Display for CameUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Booted => "booted",
+            Self::Woken => "woken",
+        })
+    }
 }
 
 /// One host, with one guest in it.
 pub trait Host {
-    /// The guest, once its agent answers.
+    /// The guest, once its agent answers and it is prepared.
     ///
     /// # Errors
-    /// When it was lost on the way up, or since.
+    /// When it was lost on the way up, or since, or could not be prepared.
     fn guest(&mut self) -> Result<&mut dyn Guest, Lost>;
+
+    /// How it came up; settled when [`Host::guest`] has answered.
+    fn came_up(&self) -> CameUp;
+
+    /// Cuts the power and boots again from the same disks, without a chance for the guest to write anything out.
+    /// [`Host::guest`] then waits for the new boot.
+    ///
+    /// # Errors
+    /// When the guest was lost before, or its machine cannot be made to start again.
+    fn power_cut(&mut self) -> Result<(), Lost>;
 
     /// What made it, for the record: `QEMU 10.0.2, tcg`.
     fn machine(&self) -> String;

@@ -41,14 +41,15 @@ impl Cache {
     pub fn entries(&self) -> Result<Vec<Entry>, CacheError> {
         let mut entries = Vec::new();
         for (kind, dir) in self.shelves()? {
-            for item in fs::read_dir(&dir).map_err(at(&dir))? {
-                let path = item.map_err(at(&dir))?.path();
-                let used = fs::metadata(&path).and_then(|meta| meta.modified()).map_err(at(&path))?;
-                let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                entries.push(Entry { kind: kind.clone(), key, bytes: disk_usage(&path), used, path });
-            }
+            entries.extend(on_shelf(&kind, &dir)?);
         }
         Ok(entries)
+    }
+
+    /// What was built of one kind.
+    pub(crate) fn entries_of(&self, kind: &str) -> Result<Vec<Entry>, CacheError> {
+        let dir = self.root.join("built").join(kind);
+        if dir.is_dir() { on_shelf(kind, &dir) } else { Ok(Vec::new()) }
     }
 
     /// Deletes what was not used for so long, or everything.
@@ -91,6 +92,17 @@ impl Cache {
         shelves.push(("apt".to_owned(), self.root.join("apt")));
         Ok(shelves)
     }
+}
+
+fn on_shelf(kind: &str, dir: &Path) -> Result<Vec<Entry>, CacheError> {
+    let mut entries = Vec::new();
+    for item in fs::read_dir(dir).map_err(at(dir))? {
+        let path = item.map_err(at(dir))?.path();
+        let used = fs::metadata(&path).and_then(|meta| meta.modified()).map_err(at(&path))?;
+        let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        entries.push(Entry { kind: kind.to_owned(), key, bytes: disk_usage(&path), used, path });
+    }
+    Ok(entries)
 }
 
 /// Bytes that a tree takes on disk; what cannot be read counts nothing.

@@ -210,6 +210,9 @@ pub enum Lost {
     Ended(String),
     /// The agent and the harness do not understand each other.
     Protocol(String),
+    /// It came up, and what was to be done in it before the cell could not be done: which command, how it ended, and
+    /// the last that it said.
+    Unprepared(String),
 }
 
 impl fmt::Display for Lost {
@@ -220,6 +223,7 @@ impl fmt::Display for Lost {
             Self::Silent(awaited) => write!(f, "the guest fell silent: {awaited}"),
             Self::Ended(how) => write!(f, "the virtual machine ended: {how}"),
             Self::Protocol(what) => write!(f, "the agent cannot be understood: {what}"),
+            Self::Unprepared(why) => write!(f, "the guest could not be prepared: {why}"),
         }
     }
 }

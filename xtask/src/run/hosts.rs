@@ -8,7 +8,7 @@ use super::cell::{CellRun, Hosts, Stop, transfer};
 use super::facts;
 use crate::engine::WORK_FOLDER;
 use crate::guest::Hello;
-use crate::host::{Host, Launch};
+use crate::host::{Host, Launch, Preparation};
 use crate::model::{Event, Role};
 use crate::plan::Plan;
 
@@ -16,24 +16,42 @@ impl CellRun<'_> {
     /// All hosts come up side by side: every one is begun before the first is waited for.
     pub(super) fn make_hosts(&self, hosts: &mut Hosts) -> Result<(), Stop> {
         let begun = Instant::now();
+        let prepare = Preparation { folder: WORK_FOLDER.to_owned(), ..Preparation::default() };
         for role in self.story.roles() {
             let Plan { memory_mib, cpus, .. } = *self.plan;
-            let launch = Launch { ask: &self.cell.host, role, memory_mib, cpus, folder: self.folder };
-            let host = self.provider.launch(&launch).map_err(|error| Stop::Broken(error.to_string()))?;
-            hosts.insert(role, host);
+            let launch = Launch {
+                ask: &self.cell.host,
+                role,
+                memory_mib,
+                cpus,
+                folder: self.folder,
+                prepare: &prepare,
+            };
+            let host = self.provider.launch(&launch);
+            self.tell_notes();
+            hosts.insert(role, host.map_err(|error| Stop::Broken(error.to_string()))?);
         }
         for (&role, host) in hosts.iter_mut() {
             let lost = |how| Stop::Lost(role, how);
-            host.guest().map_err(lost)?;
+            let answered = host.guest().map(|_| ());
+            self.tell_notes();
+            answered.map_err(lost)?;
             let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let machine = host.machine();
+            let (machine, came_up) = (host.machine(), host.came_up());
             let guest = host.guest().map_err(lost)?;
             came_up_whole(guest.facts()).map_err(Stop::Broken)?;
-            let facts = facts::ask(guest, machine).map_err(lost)?;
+            let mut facts = facts::ask(guest, machine).map_err(lost)?;
+            facts.more.insert("came_up".to_owned(), came_up.to_string());
             self.tell(Event::HostReady { cell: self.id(), role, facts, millis });
             self.furnish(role, host.as_mut())?;
         }
         Ok(())
+    }
+
+    fn tell_notes(&self) {
+        for text in self.provider.notes() {
+            self.tell(Event::Note { text });
+        }
     }
 
     fn furnish(&self, role: Role, host: &mut dyn Host) -> Result<(), Stop> {

@@ -62,6 +62,9 @@ pub(in crate::cli) struct Arguments {
     /// Open a shell in the guest of a cell that is not as expected, before it goes
     #[arg(long)]
     pub(super) keep_guests_on_failure: bool,
+    /// Boot every guest, where else it is woken from the saved state of one that has booted
+    #[arg(long)]
+    pub(super) cold: bool,
     /// Print the plan, and do nothing
     #[arg(long)]
     pub(super) dry_run: bool,

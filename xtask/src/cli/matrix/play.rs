@@ -14,7 +14,7 @@ use crate::cli::stacks::{self, Installed};
 use crate::cli::{places, report, style_of};
 use crate::engine;
 use crate::exit_code::ExitCode;
-use crate::host::Host;
+use crate::host::{Host, WarmStates};
 use crate::install::{Cache, Lock};
 use crate::interrupt;
 use crate::judge::Verdict;
@@ -57,7 +57,8 @@ pub(super) fn play(
         resumed: resumed.is_some(),
     });
     let note = |text: String| tee.tell(Event::Note { text });
-    let installed = stacks::install(plan, lock, cache, arguments.offline, &note)?;
+    let mut installed = stacks::install(plan, lock, cache, arguments.offline, &note)?;
+    installed.provider.warm = if arguments.cold { None } else { Some(WarmStates::new(Cache::open()?)) };
     let stage = Stage {
         arguments,
         plan,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::QemuProgram;
-use super::arguments::Machine;
+use super::arguments::{Machine, Memory, Sockets};
 use super::machine::Running;
 
 /// How long a tiny guest may take under KVM. It takes about a second where KVM works.
@@ -102,18 +102,20 @@ impl Remembered {
 fn boot(program: &QemuProgram, kernel: &Path, initrd: &Path, scratch: &Path) -> (Accelerator, String) {
     let console = scratch.join("accelerator-console.log");
     let machine = Machine {
+        release: program.release(),
         accelerator: Accelerator::Kvm,
         cpu: "max",
         memory_mib: 256,
+        memory: Memory::Own,
         cpus: 1,
         kernel,
         initrd,
         disks: &[],
         console: &console,
         tsc_khz: None,
-        channel: 0,
+        sockets: Sockets::default(),
     };
-    let answer = Running::start(program, machine, DEADLINE)
+    let answer = Running::start(program, machine, DEADLINE, Duration::ZERO)
         .map_err(|error| error.to_string())
         .and_then(|mut running| running.agent().map(|_| ()).map_err(|lost| lost.to_string()));
     match answer {

@@ -1,6 +1,6 @@
 //! One QEMU process and the agent in it.
 
-use std::io;
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -8,22 +8,33 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::QemuProgram;
-use super::arguments::{Machine, arguments};
+use super::arguments::{Machine, Sockets, arguments};
+use super::qmp::{Qmp, QmpError};
 use crate::guest::{Agent, Guest as _, Watch};
 use crate::host::console::Console;
 use crate::interrupt;
 use crate::model::Lost;
 use crate::process;
 
+/// How long QEMU may take for an answer on its control channel. It may still be starting, on a busy machine.
+pub(super) const CONTROL: Duration = Duration::from_secs(30);
+
 /// A QEMU process: it ends when this is dropped, and when the thread that started it does.
 pub(super) struct Running {
     vitals: Arc<Mutex<Vitals>>,
-    channel: Option<UnixStream>,
+    /// Ours of the pair whose other end is the agent's.
+    channel: UnixStream,
+    control: Qmp,
     agent: Option<Agent>,
     deadline: Duration,
-    console: PathBuf,
     started: Instant,
+    /// How long its guest had been up when it started.
+    slept: Duration,
+    /// Whether a reset is a reset, and not the end.
+    may_reset: bool,
 }
 
 /// The clock of a guest begins before its first instruction, and not by more than this.
@@ -37,42 +48,84 @@ struct Vitals {
 }
 
 impl Running {
-    /// Starts QEMU; `machine.channel` is set here. `deadline` is for the agent's first word.
-    pub(super) fn start(program: &QemuProgram, machine: Machine<'_>, deadline: Duration) -> io::Result<Self> {
+    /// Starts QEMU; `machine.sockets` are set here. `deadline` is for the agent's first word. `slept` is how long a
+    /// guest that is woken had been up, and zero for others.
+    pub(super) fn start(
+        program: &QemuProgram,
+        machine: Machine<'_>,
+        deadline: Duration,
+        slept: Duration,
+    ) -> io::Result<Self> {
         let started = Instant::now();
-        let (ours, theirs) = UnixStream::pair()?;
+        let (channel, agent_end) = UnixStream::pair()?;
+        let (control, control_end) = UnixStream::pair()?;
         let stderr = machine.console.with_extension("qemu.log");
-        let child = spawn(program, machine, &theirs.into(), &stderr)?;
+        // Of a machine before this one: QEMU empties the file only when it gets there.
+        let _none = std::fs::remove_file(machine.console);
+        let child = spawn(program, machine, &agent_end.into(), &control_end.into(), &stderr)?;
         let console = Console::new(machine.console);
-        Ok(Self {
-            vitals: Arc::new(Mutex::new(Vitals { child, console, stderr })),
-            channel: Some(ours),
-            agent: None,
-            deadline,
-            console: machine.console.to_owned(),
-            started,
-        })
+        let vitals = Arc::new(Mutex::new(Vitals { child, console, stderr }));
+        let control = Qmp::new(control, watch(&vitals)).map_err(io::Error::other)?;
+        Ok(Self { vitals, channel, control, agent: None, deadline, started, slept, may_reset: false })
     }
 
     /// The agent, once it answers.
     pub(super) fn agent(&mut self) -> Result<&mut Agent, Lost> {
-        if let Some(channel) = self.channel.take() {
-            let vitals = Arc::clone(&self.vitals);
-            let watch: Watch = Arc::new(move || lock(&vitals).gone());
-            let agent = Agent::meet(channel, self.deadline, watch)?;
-            sane_clock(agent.facts().uptime_ms, self.started.elapsed())?;
-            self.agent = Some(agent);
+        let agent = match self.agent.take() {
+            Some(agent) => agent,
+            None => self.meet()?,
+        };
+        Ok(self.agent.insert(agent))
+    }
+
+    /// Whether the agent has answered since the guest came up.
+    pub(super) fn is_met(&self) -> bool {
+        self.agent.is_some()
+    }
+
+    fn meet(&mut self) -> Result<Agent, Lost> {
+        let ours = self.channel.try_clone().map_err(|error| Lost::Ended(format!("its channel: {error}")))?;
+        let agent = Agent::meet(ours, self.deadline, watch(&self.vitals))?;
+        sane_clock(agent.facts().uptime_ms, self.slept + self.started.elapsed())?;
+        if std::mem::take(&mut self.may_reset) {
+            self.control.execute("set-action", &json!({ "reboot": "shutdown" }), CONTROL)?;
         }
-        self.agent.as_mut().ok_or_else(|| Lost::Ended("its agent never answered".to_owned()))
+        Ok(agent)
+    }
+
+    /// QEMU itself.
+    pub(super) fn control(&mut self) -> &mut Qmp {
+        &mut self.control
+    }
+
+    /// How long the guest has been up, as this machine's clock has it.
+    pub(super) fn age(&self) -> Duration {
+        self.slept + self.started.elapsed()
+    }
+
+    /// Ends QEMU in good order: what it holds for its disks is in their files then.
+    pub(super) fn quit(mut self) -> Result<(), QmpError> {
+        self.agent = None;
+        self.control.quit(CONTROL)
+    }
+
+    /// Resets the machine under the guest's feet; the next [`Running::agent`] waits for `deadline` for the new boot.
+    pub(super) fn power_cut(&mut self, deadline: Duration) -> Result<(), Lost> {
+        self.agent = None;
+        // `-no-reboot` makes an end of every reset, and is to do so again for a guest that panics. Not before this one
+        // is up: SeaBIOS, when it finds itself in memory, resets the machine once more.
+        self.may_reset = true;
+        self.control.execute("set-action", &json!({ "reboot": "reset" }), CONTROL)?;
+        self.control.execute("system_reset", &json!({}), CONTROL)?;
+        self.control.event("RESET", CONTROL)?;
+        drain(&self.channel).map_err(|error| Lost::Ended(format!("its channel: {error}")))?;
+        (self.started, self.slept, self.deadline) = (Instant::now(), Duration::ZERO, deadline);
+        Ok(())
     }
 
     /// What the console says of the kernel's health.
     pub(super) fn fault(&self) -> Option<Lost> {
         lock(&self.vitals).console.fault()
-    }
-
-    pub(super) fn console(&self) -> &Path {
-        &self.console
     }
 }
 
@@ -111,8 +164,20 @@ impl Vitals {
     }
 }
 
-fn spawn(program: &QemuProgram, machine: Machine<'_>, channel: &OwnedFd, stderr: &Path) -> io::Result<Child> {
-    let machine = Machine { channel: channel.as_raw_fd(), ..machine };
+fn watch(vitals: &Arc<Mutex<Vitals>>) -> Watch {
+    let vitals = Arc::clone(vitals);
+    Arc::new(move || lock(&vitals).gone())
+}
+
+fn spawn(
+    program: &QemuProgram,
+    machine: Machine<'_>,
+    agent: &OwnedFd,
+    control: &OwnedFd,
+    stderr: &Path,
+) -> io::Result<Child> {
+    let sockets = Sockets { agent: agent.as_raw_fd(), control: control.as_raw_fd() };
+    let machine = Machine { sockets, ..machine };
     let (first, rest) = program.argv.split_first().ok_or(io::ErrorKind::NotFound)?;
     let mut command = process::command(first);
     command
@@ -123,12 +188,28 @@ fn spawn(program: &QemuProgram, machine: Machine<'_>, channel: &OwnedFd, stderr:
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(stderr)?);
     process::own_group(&mut command);
-    process::inherit(&mut command, channel);
+    process::inherit(&mut command, agent);
+    process::inherit(&mut command, control);
     command.spawn()
 }
 
 fn lock(vitals: &Mutex<Vitals>) -> std::sync::MutexGuard<'_, Vitals> {
     vitals.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Drops what an earlier guest has said on the channel.
+fn drain(channel: &UnixStream) -> io::Result<()> {
+    channel.set_nonblocking(true)?;
+    let mut bytes = [0; 4096];
+    loop {
+        match (&mut &*channel).read(&mut bytes) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A guest that has been up for longer than it exists has misjudged its clock: every time-out in it would lie.

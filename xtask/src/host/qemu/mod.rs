@@ -2,9 +2,18 @@
 
 mod accelerator;
 mod arguments;
+mod frame;
+mod freshen;
+mod host;
 mod machine;
+mod overlay;
+mod program;
 mod provider;
+mod qmp;
 mod tsc;
+mod warm;
 
 pub use accelerator::{Accelerator, probe};
-pub use provider::{Qemu, QemuProgram, Stack};
+pub use program::QemuProgram;
+pub use provider::{Notes, Qemu, Stack};
+pub use warm::WarmStates;

@@ -1,34 +1,15 @@
 //! The provider `qemu`: a host is a stack of files that were installed before, in a machine of its own.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::fd::AsFd as _;
-use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Accelerator;
-use super::arguments::{Access, Machine};
-use super::machine::Running;
-use super::tsc;
-use crate::guest::{Guest, ShellError, shell};
+use super::frame::Frame;
+use super::host::QemuHost;
+use super::warm::WarmStates;
+use super::{Accelerator, QemuProgram, tsc};
 use crate::host::{Host, Launch, LaunchError, Provider};
-use crate::model::{Exit, HostAsk, Lost};
-
-/// How long a guest may take to answer. A generic kernel under emulation takes 5 s, on a machine with nothing else
-/// to do.
-const BOOT: Duration = Duration::from_secs(120);
-
-/// QEMU, and how it is started.
-#[derive(Clone, Debug)]
-pub struct QemuProgram {
-    /// The program with the words that come first: a private build is started by its own loader.
-    pub argv: Vec<OsString>,
-    /// What is put into its environment.
-    pub env: Vec<(OsString, OsString)>,
-    /// Its version.
-    pub version: String,
-}
+use crate::model::HostAsk;
 
 /// The files of one host.
 #[derive(Clone, Debug)]
@@ -53,6 +34,10 @@ pub struct Qemu {
     pub accelerator: Accelerator,
     /// What was installed, or why it could not be.
     pub stacks: BTreeMap<HostAsk, Result<Stack, String>>,
+    /// Where guests are woken from; without it every guest boots.
+    pub warm: Option<WarmStates>,
+    /// What is to be told.
+    pub notes: Arc<Notes>,
 }
 
 impl Provider for Qemu {
@@ -70,23 +55,39 @@ impl Provider for Qemu {
         if let Some(config) = &stack.config {
             place(config, &launch.folder.join("kernel.config")).map_err(|error| wrong(error.to_string()))?;
         }
-        let console = launch.folder.join(format!("console-{}.log", launch.role.name()));
-        let machine = Machine {
+        let frame = Frame {
+            program: self.program.clone(),
             accelerator: self.accelerator,
-            cpu: &launch.ask.cpu,
+            cpu: launch.ask.cpu.clone(),
             memory_mib: launch.memory_mib,
             cpus: launch.cpus,
-            kernel: &stack.kernel,
-            initrd: &stack.initrd,
-            disks: &[("root", &stack.userland, Access::Copy), ("criu", &stack.criu, Access::Read)],
-            console: &console,
+            stack: stack.clone(),
             tsc_khz: (self.accelerator == Accelerator::Tcg).then(tsc_khz).flatten(),
-            channel: 0,
         };
-        let running =
-            Running::start(&self.program, machine, BOOT).map_err(|error| wrong(error.to_string()))?;
-        let machine = format!("QEMU {}, {}", self.program.version, self.accelerator);
-        Ok(Box::new(QemuHost { running, machine }))
+        let host = QemuHost::begin(frame, launch, self.warm.as_ref(), &self.notes);
+        Ok(Box::new(host.map_err(|error| wrong(error.to_string()))?))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.take()
+    }
+}
+
+/// Sentences that wait to be told, each once.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<(BTreeSet<String>, Vec<String>)>);
+
+impl Notes {
+    pub(super) fn add(&self, note: impl Into<String>) {
+        let (known, waiting) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = note.into();
+        if known.insert(note.clone()) {
+            waiting.push(note);
+        }
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
     }
 }
 
@@ -97,42 +98,25 @@ fn tsc_khz() -> Option<u64> {
 }
 
 /// The same file once more, without its bytes where the file system can.
-fn place(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+pub(super) fn place(from: &Path, to: &Path) -> std::io::Result<()> {
     if to.exists() || std::fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
     std::fs::copy(from, to).map(|_| ())
 }
 
-struct QemuHost {
-    running: Running,
-    machine: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::Notes;
 
-impl Host for QemuHost {
-    fn guest(&mut self) -> Result<&mut dyn Guest, Lost> {
-        self.running.agent().map(|agent| agent as &mut dyn Guest)
-    }
-
-    fn machine(&self) -> String {
-        self.machine.clone()
-    }
-
-    fn fault(&mut self) -> Option<Lost> {
-        self.running.fault()
-    }
-
-    fn shell(&mut self) -> Result<Exit, ShellError> {
-        let agent = self.running.agent().map_err(ShellError::Lost)?;
-        let argv = ["/bin/sh", "-c", "exec $(command -v bash || echo sh) -i"].map(str::to_owned);
-        shell(agent, &argv, "/root", std::io::stdin().as_fd(), std::io::stdout().as_fd())
-    }
-
-    fn traces(&self) -> Vec<String> {
-        let console = self.running.console();
-        let mut names: Vec<_> =
-            console.file_name().into_iter().map(|name| name.to_string_lossy().into_owned()).collect();
-        names.push("kernel.config".to_owned());
-        names
+    #[test]
+    fn a_note_is_told_once() {
+        let notes = Notes::default();
+        notes.add("one");
+        notes.add("one");
+        assert_eq!(notes.take(), ["one"]);
+        notes.add("one");
+        notes.add("two");
+        assert_eq!(notes.take(), ["two"]);
     }
 }
