@@ -34,7 +34,7 @@ fn scenarios_are_listed_with_their_summaries() {
         .arg("scenarios")
         .assert()
         .code(0)
-        .stdout(contains("migrate        A program is dumped here and restored on a second host"));
+        .stdout(contains("migrate             A program is dumped here and restored on a second host"));
 }
 
 #[test]
@@ -71,11 +71,14 @@ fn a_scenario_is_shown_as_plain_sh() {
 
 #[rstest]
 #[case("clone")]
+#[case("files")]
 #[case("fork-app")]
 #[case("leave-running")]
 #[case("migrate")]
+#[case("periodic-timerfd")]
 #[case("pre-dump")]
 #[case("rollback")]
+#[case("threads-and-timers")]
 fn every_script_is_sh(#[case] scenario: &str) {
     let script = xtask().args(["show", scenario]).assert().code(0).get_output().stdout.clone();
     assert_cmd::Command::new("sh").arg("-n").write_stdin(script).assert().success();

@@ -10,6 +10,7 @@ use crate::support::{guests, xtask};
 #[case::lost_tick("lost-tick", "counter", "went on too far")]
 #[case::changed_pid("changed-pid", "counter", "changed its pid")]
 #[case::zeroed_memory("zeroed-memory", "rollback", "lost memory")]
+#[case::lost_item("lost-item", "threads-and-timers", "it no longer holds posix-timer")]
 #[case::not_back("not-back", "rollback", "went on too far")]
 #[case::stopped_original("left-running", "leave-running", "stands still")]
 #[case::left_running("left-running", "migrate", "still runs on the source")]

@@ -22,7 +22,21 @@ fn ours_are_sound() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let library = Library::read(&folder, &Workload::names()).unwrap_or_else(|error| panic!("{error}"));
     let names: Vec<_> = library.stories().iter().map(|story| story.name.as_str()).collect();
-    assert_eq!(names, ["clone", "counter", "fork-app", "leave-running", "migrate", "pre-dump", "rollback"]);
+    assert_eq!(
+        names,
+        [
+            "clone",
+            "counter",
+            "files",
+            "fork-app",
+            "leave-running",
+            "migrate",
+            "periodic-timerfd",
+            "pre-dump",
+            "rollback",
+            "threads-and-timers"
+        ]
+    );
 }
 
 #[test]
@@ -46,7 +60,7 @@ fn a_workload_that_nobody_has() {
     4 | start = "conuter"
       |         ^^^^^^^^^
       |
-    help: the workloads are `counter`, `fork-app`, `ticker`
+    help: the workloads are `counter`, `fork-app`, `ticker`, `files`, `threads`, `timerfd`
     "#);
 }
 

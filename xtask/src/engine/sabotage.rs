@@ -24,6 +24,8 @@ pub enum Sabotage {
     ChangedPid,
     /// A true restore, after which a page of the program's memory is overwritten with zeros.
     ZeroedMemory,
+    /// A true restore, after which a program with items is told to drop one of them silently.
+    LostItem,
     /// Instead of a restore after a kill, an impostor goes on from where the killed program was.
     NotBack,
     /// The dump of a migration only stops the original, which runs on once the copy does.
@@ -34,11 +36,12 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FreshStart,
         Self::LostTick,
         Self::ChangedPid,
         Self::ZeroedMemory,
+        Self::LostItem,
         Self::NotBack,
         Self::LeftRunning,
         Self::Panic,
@@ -51,6 +54,7 @@ impl Sabotage {
             Self::LostTick => "lost-tick",
             Self::ChangedPid => "changed-pid",
             Self::ZeroedMemory => "zeroed-memory",
+            Self::LostItem => "lost-item",
             Self::NotBack => "not-back",
             Self::LeftRunning => "left-running",
             Self::Panic => "panic",
@@ -107,6 +111,11 @@ impl<E: Engine> Engine for Sabotaged<E> {
             (Sabotage::ZeroedMemory, Verb::Restore { .. }) => {
                 let mut actions = true_lowering()?;
                 actions.push(run(step.on, zero_memory()));
+                Ok(actions)
+            }
+            (Sabotage::LostItem, Verb::Restore { .. }) if workload.items => {
+                let mut actions = true_lowering()?;
+                actions.push(run(step.on, Command::new("kill -USR2 \"$(cat workload.pid)\"")));
                 Ok(actions)
             }
             (Sabotage::NotBack, Verb::Kill) => {

@@ -1,6 +1,6 @@
 //! From the record of one cell to its verdict.
 
-use super::history::{Finding, History, Unsound, consecutive, fails, memory, unasked};
+use super::history::{Finding, History, Unsound, consecutive, fails, items, memory, unasked};
 use super::verdict::{Kind, Verdict};
 use super::{continues, gone, running};
 use crate::model::{Exit, Expectation, Stage, Verb, Workload};
@@ -85,6 +85,7 @@ fn sound_so_far(history: &History<'_>, step: usize) -> Finding {
         let identity = identities.get(&who).ok_or_else(|| unasked(format!("`{who}` never ticked")))?;
         consecutive(&ticks, 1, identity)?;
         memory(history.workload, &ticks)?;
+        items(history.workload, &ticks, identity)?;
     }
     Ok(())
 }

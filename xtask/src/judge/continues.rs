@@ -1,6 +1,6 @@
 //! `expect = "continues"`: what was restored is what was dumped, and goes on from where it was.
 
-use super::history::{Finding, History, Unsound, consecutive, fails, memory, unasked};
+use super::history::{Finding, History, Unsound, consecutive, fails, items, memory, unasked};
 use crate::model::{Observation, Tick, Verb};
 
 /// The range that the first tick after a restore must lie in. One number, where the program was stopped by the dump:
@@ -36,6 +36,7 @@ pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
         starts_when_due(first, &due)?;
         consecutive(&ticks, first.n, identity)?;
         memory(history.workload, &ticks)?;
+        items(history.workload, &ticks, identity)?;
     }
     history.lives(now)
 }

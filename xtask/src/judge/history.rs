@@ -38,12 +38,13 @@ pub(super) struct History<'a> {
     record: &'a CellRecord,
 }
 
-/// What makes a counter the same program.
+/// What makes a counter the same program, and what that held from its first tick on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pid: i32,
     start: String,
     nonce: String,
+    items: Option<String>,
 }
 
 impl<'a> History<'a> {
@@ -149,7 +150,12 @@ impl<'a> History<'a> {
 
 impl Identity {
     pub(super) fn of(tick: &Tick) -> Self {
-        Self { pid: tick.pid, start: tick.start.clone(), nonce: tick.nonce.clone() }
+        Self {
+            pid: tick.pid,
+            start: tick.start.clone(),
+            nonce: tick.nonce.clone(),
+            items: tick.items.clone(),
+        }
     }
 
     /// Whether a tick is this counter's.
@@ -199,6 +205,23 @@ pub(super) fn memory(workload: &Workload, ticks: &[Tick]) -> Finding {
                 ));
             }
             None => return fails(format!("`{who}` told tick {n} without the sum over its memory")),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a program still holds all that it held at its first tick.
+pub(super) fn items(workload: &Workload, ticks: &[Tick], identity: &Identity) -> Finding {
+    if !workload.items {
+        return Ok(());
+    }
+    for Tick { who, n, items, lost, .. } in ticks {
+        let Some(items) = items else { return fails(format!("`{who}` told tick {n} without its items")) };
+        if let Some(first) = identity.items.as_ref().filter(|first| *first != items) {
+            return fails(format!("`{who}` changed its items: first they were {first}, at tick {n} {items}"));
+        }
+        if let Some(lost) = lost {
+            return fails(format!("`{who}` lost items: at tick {n} it no longer holds {lost}"));
         }
     }
     Ok(())

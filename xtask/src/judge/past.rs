@@ -1,4 +1,4 @@
-//! Made-up pasts for the checkers' tests: a ticker whose every tick is written down by hand.
+//! Made-up pasts for the checkers' tests: a ticker, or a program with items, whose every tick is written down by hand.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,22 @@ pub(super) struct Program {
     pub(super) nonce: u64,
     pub(super) n: u64,
     pub(super) sum_offset: u64,
+    /// What a program with items tells of them; empty for a ticker.
+    pub(super) items: String,
 }
 
 impl Program {
     pub(super) fn new() -> Self {
-        Self { pid: 321, nonce: 0xC0FFEE, n: 0, sum_offset: 0 }
+        Self { pid: 321, nonce: 0xC0FFEE, n: 0, sum_offset: 0, items: String::new() }
+    }
+
+    /// One with items, of the workload `files`.
+    pub(super) fn with_items() -> Self {
+        Self { items: " items=pipe,tty".to_owned(), ..Self::new() }
+    }
+
+    fn workload(&self) -> &'static str {
+        if self.items.is_empty() { "ticker" } else { "files" }
     }
 
     /// The lines of the next ticks.
@@ -29,8 +40,12 @@ impl Program {
             self.n += 1;
             let sum = Expected::new(self.nonce).advance_to(self.n).wrapping_add(self.sum_offset);
             lines.push_str(&format!(
-                "who=ticker n={} pid={} start=77 nonce={:016x} sum={sum:016x}\n",
-                self.n, self.pid, self.nonce
+                "who={} n={} pid={} start=77 nonce={:016x} sum={sum:016x}{}\n",
+                self.workload(),
+                self.n,
+                self.pid,
+                self.nonce,
+                self.items
             ));
         }
         lines
@@ -46,10 +61,15 @@ pub(super) struct Past {
 
 impl Past {
     pub(super) fn new() -> Self {
+        Self::of(&Program::new())
+    }
+
+    /// One of the workload that ticks so.
+    pub(super) fn of(program: &Program) -> Self {
         let story = Story {
             name: "made-up".to_owned(),
             summary: "A made-up story.".to_owned(),
-            workload: "ticker".to_owned(),
+            workload: program.workload().to_owned(),
             features: Vec::new(),
             steps: Vec::new(),
         };
@@ -65,7 +85,7 @@ impl Past {
         output.push_str(lines);
         let mut stat = "1 (init) S 0 1 1 0 -1 4194560\n".to_owned();
         stat.extend(alive.iter().map(|pid| format!("{pid} (ticker) S 1 {pid} 321 0 -1 4194560\n")));
-        let workload = Workload::named("ticker").unwrap();
+        let workload = Workload::named(&self.story.workload).unwrap();
         let observation = Observation {
             role: on,
             outputs: BTreeMap::from([(workload.output.to_owned(), output.clone())]),

@@ -1,6 +1,6 @@
 //! `expect = "running"`: the original runs on, and never missed a tick.
 
-use super::history::{Finding, History, consecutive, fails, memory, unasked};
+use super::history::{Finding, History, consecutive, fails, items, memory, unasked};
 
 /// Checks an expectation at a step.
 pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
@@ -15,6 +15,7 @@ pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
         let last = ticks.last().ok_or_else(never)?;
         consecutive(&ticks, 1, identity)?;
         memory(history.workload, &ticks)?;
+        items(history.workload, &ticks, identity)?;
         if fresh.get(&who).is_none_or(Vec::is_empty) {
             return fails(format!("`{who}` stands still: it told no tick after {}", last.n));
         }

@@ -25,17 +25,18 @@ fn dumped(program: &mut Program) -> Past {
     let started = program.tick(2);
     let ticked = program.tick(8);
     let last = program.tick(2);
-    Past::new().step(Verb::Start, HERE, &started, &[321]).step(Verb::Ticks(5), HERE, &ticked, &[321]).step(
-        dump(false),
-        HERE,
-        &last,
-        &[],
-    )
+    Past::of(program)
+        .step(Verb::Start, HERE, &started, &[321])
+        .step(Verb::Ticks(5), HERE, &ticked, &[321])
+        .step(dump(false), HERE, &last, &[])
 }
 
 /// The restore of a dumped program, and what came after it.
 fn restored(change: impl FnOnce(&mut Program), alive: &[i32]) -> Past {
-    let mut program = Program::new();
+    restored_program(Program::new(), change, alive)
+}
+
+fn restored_program(mut program: Program, change: impl FnOnce(&mut Program), alive: &[i32]) -> Past {
     let past = dumped(&mut program).step(GONE, HERE, "", &[]).step(restore(), HERE, "", alive);
     change(&mut program);
     let lines = program.tick(6);
@@ -55,6 +56,36 @@ fn a_true_restore_passes() {
 #[case::memory(|p: &mut Program| p.sum_offset = 1, "lost memory: at tick 13")]
 fn an_unsound_restore_fails(#[case] change: fn(&mut Program), #[case] reason: &str) {
     fails(&restored(change, &[321, 400]), reason);
+}
+
+#[rstest]
+#[case::lost(" items=pipe,tty lost=tty", "lost items: at tick 13 it no longer holds tty")]
+#[case::others(" items=pipe", "changed its items: first they were pipe,tty, at tick 13 pipe")]
+#[case::untold(" lost=tty", "told tick 13 without its items")]
+fn a_restore_without_an_item_fails(#[case] items: &str, #[case] reason: &str) {
+    let sound = restored_program(Program::with_items(), |_| {}, &[321]);
+    assert_eq!(verdict(&sound).kind, Kind::Pass, "{}", verdict(&sound).reason);
+    let change = |program: &mut Program| program.items = items.to_owned();
+    fails(&restored_program(Program::with_items(), change, &[321]), reason);
+}
+
+#[test]
+fn an_item_that_is_lost_late_fails() {
+    let mut program = Program::with_items();
+    let past = dumped(&mut program).step(restore(), HERE, "", &[321]);
+    let mut lines = program.tick(3);
+    program.items.push_str(" lost=pipe");
+    lines.push_str(&program.tick(3));
+    fails(&past.step(CONTINUES, HERE, &lines, &[321]), "at tick 16 it no longer holds pipe");
+}
+
+#[test]
+fn an_original_that_loses_an_item_fails() {
+    let mut program = Program::with_items();
+    let past = Past::of(&program).step(Verb::Start, HERE, &program.tick(5), &[321]);
+    program.items.push_str(" lost=pipe");
+    let past = past.step(dump(true), HERE, "", &[321]).step(RUNNING, HERE, &program.tick(5), &[321]);
+    fails(&past, "at tick 6 it no longer holds pipe");
 }
 
 #[test]
@@ -242,6 +273,10 @@ fn a_workload_that_is_unsound_before_any_dump_accuses_nobody() {
     let lines = program.tick(3);
     let past = Past::new().step(Verb::Start, HERE, &lines, &[321]);
     assert_eq!(verdict(&past).kind, Kind::Broken);
+    let mut program = Program { items: " items=pipe lost=pipe".to_owned(), ..Program::new() };
+    let lost = Past::of(&program).step(Verb::Start, HERE, &program.tick(3), &[321]);
+    assert_eq!(verdict(&lost).kind, Kind::Broken);
+    assert!(verdict(&lost).reason.contains("at tick 1 it no longer holds pipe"), "{}", verdict(&lost).reason);
     let past = Past::new().step(Verb::Start, HERE, "", &[]).command(Exit::Status(1), "no such file");
     assert_eq!(verdict(&past).kind, Kind::Broken);
 }

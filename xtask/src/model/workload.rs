@@ -17,6 +17,8 @@ pub struct Workload {
     pub streams: &'static [Stream],
     /// Whether its ticks carry a checksum over memory that `guest::witness` can foretell.
     pub witness: bool,
+    /// Whether its ticks say what it holds (`items=`) and what of that it has lost (`lost=`): `items.h`.
+    pub items: bool,
 }
 
 /// One counter of a workload.
@@ -38,6 +40,7 @@ pub const WORKLOADS: &[Workload] = &[
         output: "counter.ticks",
         streams: &[Stream { who: "counter", file: "counter.ticks" }],
         witness: false,
+        items: false,
     },
     Workload {
         name: "fork-app",
@@ -51,6 +54,7 @@ pub const WORKLOADS: &[Workload] = &[
             Stream { who: "child", file: "fork-app.ticks" },
         ],
         witness: false,
+        items: false,
     },
     Workload {
         name: "ticker",
@@ -60,6 +64,37 @@ pub const WORKLOADS: &[Workload] = &[
         output: "ticker.ticks",
         streams: &[Stream { who: "ticker", file: "ticker.ticks" }],
         witness: true,
+        items: false,
+    },
+    Workload {
+        name: "files",
+        summary: "a C program with files of every kind: deleted, mapped, locked, watched; pipes, sockets, a terminal",
+        files: &["files"],
+        command: "./files",
+        output: "files.ticks",
+        streams: &[Stream { who: "files", file: "files.ticks" }],
+        witness: false,
+        items: true,
+    },
+    Workload {
+        name: "threads",
+        summary: "a C program with threads, timers of three kinds, pending signals, and three clocks that it reads",
+        files: &["threads"],
+        command: "./threads",
+        output: "threads.ticks",
+        streams: &[Stream { who: "threads", file: "threads.ticks" }],
+        witness: false,
+        items: true,
+    },
+    Workload {
+        name: "timerfd",
+        summary: "a C program with one periodic timerfd",
+        files: &["timerfd"],
+        command: "./timerfd",
+        output: "timerfd.ticks",
+        streams: &[Stream { who: "timerfd", file: "timerfd.ticks" }],
+        witness: false,
+        items: true,
     },
 ];
 

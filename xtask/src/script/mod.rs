@@ -64,19 +64,25 @@ fn head(story: &Story, engine: &str) -> String {
     )
 }
 
-/// A workload's file: scripts as they are, programs by compiling them.
+/// A workload's file: scripts and headers as they are, programs by compiling them, after the headers of ours.
 fn furnish(file: &str, folder: &Path) -> Result<String, ScriptError> {
-    let (source, compile) = if file.ends_with(".sh") {
+    let (source, compile) = if file.ends_with(".sh") || file.ends_with(".h") {
         (file.to_owned(), None)
     } else {
-        (format!("{file}.c"), Some(format!("cc -O2 -o {file} {file}.c\n")))
+        (format!("{file}.c"), Some(format!("cc -O2 -pthread -o {file} {file}.c\n")))
     };
     let path = folder.join(&source);
     let text = fs::read_to_string(&path).map_err(|source| ScriptError::Workload { path, source })?;
+    let mut all = String::new();
+    for header in text.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"')) {
+        all.push_str(&furnish(header, folder)?);
+    }
     // A tab that is pasted into a shell asks it to complete a word.
     let text = text.replace('\t', "    ");
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    Ok(format!("\ncat >{source} <<'END_OF_FILE'\n{text}{end}END_OF_FILE\n{}", compile.unwrap_or_default()))
+    all.push_str(&format!("\ncat >{source} <<'END_OF_FILE'\n{text}{end}END_OF_FILE\n"));
+    all.push_str(&compile.unwrap_or_default());
+    Ok(all)
 }
 
 fn destination(workload: &Workload) -> String {
