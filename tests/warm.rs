@@ -39,6 +39,7 @@ impl Stage {
             kernels: vec![ask.kernel.clone()],
             userlands: vec![ask.userland.clone()],
             crius: vec![ask.criu.clone()],
+            engines: Vec::new(),
         };
         let config = Profile::read(&root.join("scenarios/matrix"), "smoke").unwrap().config().unwrap();
         let (cache, quiet) = (Cache::open().unwrap(), |_: String| {});
@@ -52,6 +53,7 @@ impl Stage {
             config: None,
             userland: workshop.userland(&lock.userlands[&ask.userland]).unwrap().image,
             criu: workshop.criu(&lock.crius[&ask.criu]).unwrap().image,
+            engine: None,
         };
         let folder = tempfile::tempdir().unwrap();
         let states = || WarmStates::new(Cache::open_at(&folder.path().join("cache")).unwrap());

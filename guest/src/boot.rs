@@ -19,6 +19,9 @@ const MODULES: &str = "/modules.order";
 /// How long a device may take to appear. Emulated guests on a busy machine are slow.
 const DEVICES: Duration = Duration::from_secs(30);
 
+/// The serials of disks with programs on them: each is mounted read-only below /opt, under that name.
+const PROGRAMS: &[&str] = &["criu", "engine"];
+
 /// What booting found.
 pub(crate) struct Booted {
     /// The port that the harness is or will be on.
@@ -37,9 +40,10 @@ pub(crate) fn boot() -> Result<Booted, String> {
         failures.push(format!("a virtio disk has no device after {} s", DEVICES.as_secs()));
     }
     let root = disks::find("root");
-    let criu = disks::find("criu").filter(|_| root.is_some());
+    let programs = root.iter().flat_map(|_| PROGRAMS).filter_map(|name| Some((*name, disks::find(name)?)));
+    let programs: Vec<_> = programs.collect();
     if let Some(disk) = &root {
-        root::enter(disk, criu.as_deref(), &mut failures)?;
+        root::enter(disk, &programs, &mut failures)?;
     }
     note(&mut failures, "loopback", loopback_up());
     note(&mut failures, "host name", nix::unistd::sethostname("guest"));
@@ -51,7 +55,9 @@ pub(crate) fn boot() -> Result<Booted, String> {
     );
     // Ctrl-alt-del is a signal to process 1 then, which ignores it, and not a restart.
     note(&mut failures, "ctrl-alt-del", nix::sys::reboot::set_cad_enabled(false));
-    let hello = Hello { root: root.is_some(), criu: criu.is_some(), failures, ..Hello::default() };
+    let has = |wanted: &str| programs.iter().any(|(name, _)| *name == wanted);
+    let (criu, engine) = (has("criu"), has("engine"));
+    let hello = Hello { root: root.is_some(), criu, engine, failures, ..Hello::default() };
     Ok(Booted { port, hello })
 }
 

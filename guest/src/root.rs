@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
@@ -33,14 +33,18 @@ pub(crate) fn mount_kernel_folders() -> Result<(), String> {
 }
 
 /// Makes a disk the root of everything, with all that a running system has mounted. What only some kernels or
-/// userlands have goes to `failures`; the rest is fatal.
-pub(crate) fn enter(root: &Path, criu: Option<&Path>, failures: &mut Vec<String>) -> Result<(), String> {
+/// userlands have goes to `failures`; the rest is fatal. `programs` are disks by their folders below /opt.
+pub(crate) fn enter(
+    root: &Path,
+    programs: &[(&str, PathBuf)],
+    failures: &mut Vec<String>,
+) -> Result<(), String> {
     let at = |place: &str| format!("{NEW_ROOT}/{place}");
     let disk = root.to_string_lossy();
     mount_on(&disk, NEW_ROOT, "ext4", MsFlags::empty(), None)?;
-    if let Some(disk) = criu {
+    for (name, disk) in programs {
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOATIME;
-        mount_on(&disk.to_string_lossy(), &at("opt/criu"), "ext4", flags, None)?;
+        mount_on(&disk.to_string_lossy(), &at(&format!("opt/{name}")), "ext4", flags, None)?;
     }
     for (_, place) in KERNEL_FOLDERS {
         fs::create_dir_all(at(place)).map_err(|error| format!("{place} on the root disk: {error}"))?;

@@ -43,17 +43,17 @@ fn request() -> impl Strategy<Value = Request> {
 
 fn reply() -> impl Strategy<Value = Reply> {
     let bytes = || vec(any::<u8>(), 0..200);
-    let hello = (any::<(String, String, String, u64, bool, bool)>(), vec(any::<String>(), 0..4)).prop_map(
-        |((release, build, boot_id, uptime_ms, root, criu), failures)| Hello {
+    let hello = (any::<(String, String, String, u64, bool, bool, bool)>(), vec(any::<String>(), 0..4))
+        .prop_map(|((release, build, boot_id, uptime_ms, root, criu, engine), failures)| Hello {
             release,
             build,
             boot_id,
             uptime_ms,
             root,
             criu,
+            engine,
             failures,
-        },
-    );
+        });
     let how = prop_oneof![
         any::<i32>().prop_map(How::Status),
         any::<i32>().prop_map(How::Signal),

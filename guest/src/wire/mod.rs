@@ -17,7 +17,7 @@ pub use reply::{Hello, How, Reply};
 pub use request::{Exec, Request, Size};
 
 /// The version of the wire. Any change to a frame raises it; both sides refuse every other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The first bytes of a hello, in either direction.
 pub const MAGIC: [u8; 8] = *b"criu-mtx";

@@ -37,6 +37,8 @@ pub struct Hello {
     pub root: bool,
     /// Whether a disk with the serial `criu` was found and is /opt/criu now.
     pub criu: bool,
+    /// Whether a disk with the serial `engine` was found and is /opt/engine now.
+    pub engine: bool,
     /// What did not work while booting and is not fatal, a line each: modules mostly.
     pub failures: Vec<String>,
 }
@@ -84,6 +86,7 @@ impl Hello {
         put_u64(out, self.uptime_ms);
         out.push(self.root.into());
         out.push(self.criu.into());
+        out.push(self.engine.into());
         put_length(out, self.failures.len());
         self.failures.iter().for_each(|line| put_text(out, line));
     }
@@ -97,6 +100,7 @@ impl Hello {
             uptime_ms: fields.u64()?,
             root: fields.flag()?,
             criu: fields.flag()?,
+            engine: fields.flag()?,
             failures: fields.list(Fields::text)?,
         })
     }

@@ -4,6 +4,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::places;
+use crate::engine;
 use crate::exit_code::ExitCode;
 use crate::install::{self, Asks, Available, Cache, Config, Lock, LockedUserland, Mode, available};
 use crate::plan::Profile;
@@ -26,10 +27,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let cache = Cache::open()?;
     let tell = |note: String| eprintln!("{note}");
     let config = profile.config()?;
-    let found = available(&config, &cache, arguments.offline, &tell)?;
+    let recipes: Vec<_> = engine::recipes().collect();
+    let found = available(&config, &cache, arguments.offline, &recipes, &tell)?;
     kernels(&found, arguments.all);
     userlands(&found, &config, &cache);
     crius(&found);
+    engines(&found);
     Ok(ExitCode::AsExpected)
 }
 
@@ -96,6 +99,20 @@ fn crius(found: &Available) {
             criu.suite.clone(),
             mib(criu.bytes),
             cached(criu.cached),
+        ]);
+    }
+    println!("\n{table}");
+}
+
+fn engines(found: &Available) {
+    let mut table = table(&["--engine", "package", "suite", "MiB", ""]);
+    for engine in &found.engines {
+        table.add_row([
+            engine.name.clone(),
+            engine.version.clone(),
+            engine.suite.clone(),
+            mib(engine.bytes),
+            cached(engine.cached),
         ]);
     }
     println!("\n{table}");

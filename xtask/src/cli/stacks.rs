@@ -7,8 +7,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::places;
+use crate::engine;
 use crate::host::{Accelerator, Qemu, QemuProgram, Stack, probe};
-use crate::install::{self, Asks, Cache, Criu, InstallError, Kernel, Lock, Userland, Workshop};
+use crate::install::{
+    self, Asks, Cache, Criu, Engine, EngineAsk, InstallError, Kernel, Lock, Userland, Workshop, engine_key,
+};
 use crate::interrupt;
 use crate::model::{HostAsk, WORKLOADS};
 use crate::plan::Plan;
@@ -37,7 +40,24 @@ pub(super) fn asks(plan: &Plan) -> Asks {
         kernels: of(|host| &host.kernel),
         userlands: of(|host| &host.userland),
         crius: of(|host| &host.criu),
+        engines: engines(plan),
     }
+}
+
+/// The engines that have packages of their own, one for each userland that they are for.
+fn engines(plan: &Plan) -> Vec<EngineAsk> {
+    let pairs: BTreeSet<_> = plan.cell.iter().map(|cell| (&cell.host.engine, &cell.host.userland)).collect();
+    pairs
+        .into_iter()
+        .filter_map(|(ask, userland)| {
+            Some(EngineAsk {
+                ask: ask.clone(),
+                userland: userland.clone(),
+                version: engine::split(ask).1.map(str::to_owned),
+                recipe: engine::recipe(ask)?,
+            })
+        })
+        .collect()
 }
 
 /// Cells at a time, when nobody says.
@@ -102,6 +122,8 @@ struct Parts {
     kernels: BTreeMap<String, Result<(Kernel, PathBuf), String>>,
     userlands: BTreeMap<String, Result<Userland, String>>,
     crius: BTreeMap<String, Result<Criu, String>>,
+    /// By their keys in the lock. A userland of the user's own may have none: its own programs are meant.
+    engines: BTreeMap<String, Result<Option<Engine>, String>>,
 }
 
 impl Parts {
@@ -122,10 +144,16 @@ impl Parts {
             let locked = lock.crius.get(ask).ok_or("it is not in the lock")?;
             workshop.criu(locked).map_err(words)
         };
+        let engine = |key: &str| {
+            let locked = lock.engines.get(key);
+            locked.map(|locked| workshop.engine(locked)).transpose().map_err(words)
+        };
+        let engines: Vec<_> = asks.engines.iter().map(|it| engine_key(&it.ask, &it.userland)).collect();
         Self {
             kernels: each(&asks.kernels, &kernel),
             userlands: each(&asks.userlands, &userland),
             crius: each(&asks.crius, &criu),
+            engines: each(&engines, &engine),
         }
     }
 
@@ -134,12 +162,17 @@ impl Parts {
         let (kernel, initrd) = part(&self.kernels, "kernel", &host.kernel)?;
         let userland = part(&self.userlands, "userland", &host.userland)?;
         let criu = part(&self.crius, "CRIU", &host.criu)?;
+        let engine = match engine::recipe(&host.engine) {
+            Some(_) => part(&self.engines, "engine", &engine_key(&host.engine, &host.userland))?.as_ref(),
+            None => None,
+        };
         let stack = Stack {
             kernel: kernel.image.clone(),
             initrd: initrd.clone(),
             config: kernel.config.clone(),
             userland: userland.image.clone(),
             criu: criu.image.clone(),
+            engine: engine.map(|engine| engine.image.clone()),
         };
         Ok((stack, too_old(criu, userland, host)))
     }

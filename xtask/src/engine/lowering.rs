@@ -1,6 +1,6 @@
 //! The seam between a story and whoever drives CRIU in it.
 
-use crate::model::{Action, Command, Role, Step, Workload};
+use crate::model::{Action, Command, Recipe, Role, Step, Workload};
 
 /// The folder of the guest in which every command runs.
 pub const WORK_FOLDER: &str = "/root/cell";
@@ -9,6 +9,11 @@ pub const WORK_FOLDER: &str = "/root/cell";
 pub trait Engine: Sync + Send {
     /// Its name on the axis.
     fn name(&self) -> &str;
+
+    /// What it is made of, where its packages are not the userland's or CRIU's own.
+    fn recipe(&self) -> Option<Recipe> {
+        None
+    }
 
     /// What is asked of every guest before the first step.
     fn probes(&self, features: &[String]) -> Vec<Probe>;

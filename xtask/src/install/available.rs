@@ -4,7 +4,8 @@ use crate::install::apt::Apt;
 use crate::install::cache::Cache;
 use crate::install::config::Config;
 use crate::install::error::InstallError;
-use crate::install::{crius, index, kernels};
+use crate::install::{index, kernels, offers};
+use crate::model::Recipe;
 
 /// What the configured suites and the user's own tables offer.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Available {
     pub userlands: Vec<AvailableUserland>,
     /// CRIUs, oldest first.
     pub crius: Vec<AvailableCriu>,
+    /// Engines, by name, each oldest first.
+    pub engines: Vec<AvailableEngine>,
 }
 
 /// A kernel that can be had.
@@ -73,7 +76,22 @@ pub struct AvailableCriu {
     pub cached: bool,
 }
 
-/// What can be had now.
+/// An engine that can be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AvailableEngine {
+    /// What `--engine` takes for exactly this one: `docker@28.5.2`.
+    pub name: String,
+    /// The package's version.
+    pub version: String,
+    /// Which suite has it.
+    pub suite: String,
+    /// Bytes of the package itself.
+    pub bytes: u64,
+    /// Whether the package itself is in the cache.
+    pub cached: bool,
+}
+
+/// What can be had now. `recipes` are the engines to look for, by name.
 ///
 /// # Errors
 /// When the package lists cannot be had.
@@ -81,6 +99,7 @@ pub fn available(
     config: &Config,
     cache: &Cache,
     offline: bool,
+    recipes: &[(&str, Recipe)],
     tell: &dyn Fn(String),
 ) -> Result<Available, InstallError> {
     let apt = Apt::open(config, cache, offline, tell)?;
@@ -121,7 +140,7 @@ pub fn available(
         .filter(|suite| suite.userland)
         .map(|suite| AvailableUserland { name: suite.name.clone(), with: suite.with.clone() })
         .collect();
-    available.crius = crius::catalogue(&stanzas)
+    available.crius = offers::catalogue(&stanzas, "criu")
         .into_iter()
         .map(|criu| AvailableCriu {
             name: criu.upstream,
@@ -138,5 +157,18 @@ pub fn available(
         bytes: 0,
         cached: true,
     }));
+    let packages = recipes.iter().map(|(_, recipe)| recipe.package).collect();
+    let stanzas = index::named(&apt, cache, &packages)?;
+    for (name, recipe) in recipes {
+        available.engines.extend(offers::catalogue(&stanzas, recipe.package).into_iter().map(|offer| {
+            AvailableEngine {
+                name: format!("{name}@{}", offer.upstream),
+                version: offer.version.to_string(),
+                suite: offer.suite,
+                bytes: offer.bytes,
+                cached: cache.blob(&offer.sha256).is_some(),
+            }
+        }));
+    }
     Ok(available)
 }

@@ -1,47 +1,26 @@
 //! A CRIU that starts in any userland: an ext4 image that a guest mounts at /opt/criu.
 //!
-//! With its own libc it carries every library and the dynamic loader. The program gets that loader and a DT_RPATH;
-//! a RUNPATH would not do, as the libraries' own needs do not inherit it.
+//! With its own libc it carries every library and the dynamic loader.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::install::cache;
 use crate::install::deb;
 use crate::install::elf;
 use crate::install::error::InstallError;
-use crate::install::ext4::{self, Ext4};
+use crate::install::ext4::Ext4;
 use crate::install::lock::LockedCriu;
 use crate::install::package::Package;
+use crate::install::relocate;
 use crate::install::workshop::Workshop;
 use crate::model::Libc;
 use crate::process;
 
 /// Change it when an image comes to look different.
 const RECIPE: &str = "criu 2";
-/// Where a guest mounts the image.
-const PREFIX: &str = "/opt/criu";
-/// The loader's file.
-const LOADER: &str = "ld-linux-x86-64.so.2";
-/// What belongs to glibc itself, and stays behind when the userland's libc is used.
-const GLIBC: &[&str] = &[
-    LOADER,
-    "libc.so.6",
-    "libm.so.6",
-    "libmvec.so.1",
-    "libpthread.so.0",
-    "libdl.so.2",
-    "librt.so.1",
-    "libutil.so.1",
-    "libresolv.so.2",
-    "libanl.so.1",
-    "libBrokenLocale.so.1",
-    "libthread_db.so.1",
-];
-/// Opened at run time: `pthread_exit` and `pthread_cancel` of glibc ask for it.
-const OPENED: &[&str] = &["libgcc_s.so.1"];
+/// Where a guest has its libraries.
+const LIB: &str = "/opt/criu/lib";
 
 /// A CRIU, ready to be given to a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +63,8 @@ impl Workshop<'_> {
                 let path = dir.join("needs-glibc");
                 fs::write(&path, needs.unwrap_or_default()).map_err(InstallError::file(&path))?;
             }
-            self.image_of(&tree, dir)
+            let how = Ext4 { label: "criu", uuid: "c51c0000-0000-4000-8000-000000000001", room_mib: 0 };
+            self.ext4_of_tree(&tree, &dir.join("criu.ext4"), &how)
         })?;
         let needs = fs::read_to_string(dir.join("needs-glibc")).ok().filter(|needs| !needs.is_empty());
         let (version, package) = match locked {
@@ -122,18 +102,6 @@ impl Workshop<'_> {
         };
         take(&programs, libc, tree, find)
     }
-
-    fn image_of(&self, tree: &Path, dir: &Path) -> Result<(), InstallError> {
-        let tar = dir.join("tree.tar");
-        let mut command = process::command("tar");
-        command.args(["--owner=0", "--group=0", "--numeric-owner", "--sort=name", "--format=posix"]);
-        command.arg(format!("--mtime=@{}", ext4::EPOCH)).arg("-C").arg(tree).arg("-cf").arg(&tar).arg(".");
-        process::output(&mut command)?;
-        let how = Ext4 { label: "criu", uuid: "c51c0000-0000-4000-8000-000000000001", room_mib: 0 };
-        self.ext4(&tar, &dir.join("criu.ext4"), &how)?;
-        fs::remove_file(&tar).map_err(InstallError::file(&tar))?;
-        fs::remove_dir_all(tree).map_err(InstallError::file(tree))
-    }
 }
 
 /// The binary in what the user gave: the file itself, or in a source tree or an installation.
@@ -157,7 +125,7 @@ pub(crate) fn own_binary(path: &Path) -> Result<PathBuf, InstallError> {
 /// The user's binary with this machine's libraries, as its own loader finds them.
 fn take_own(binary: &Path, libc: Libc, tree: &Path) -> Result<Vec<PathBuf>, InstallError> {
     if libc == Libc::Userland {
-        let to = place(binary, tree, "sbin/criu")?;
+        let to = relocate::place(binary, &tree.join("sbin/criu"))?;
         return Ok(vec![to]);
     }
     let output = process::output(process::command("ldd").env("LC_ALL", "C").arg(binary))?;
@@ -185,53 +153,23 @@ fn ldd_path(text: &str, name: &str) -> Option<PathBuf> {
     })
 }
 
-/// Copies programs and all that they need, and makes them find it below [`PREFIX`]. Returns the copies.
+/// Copies programs and all that they need, and makes them find it below [`LIB`]. Returns the copies.
 fn take(
     programs: &[(PathBuf, &str)],
     libc: Libc,
     tree: &Path,
     find: impl Fn(&str) -> Result<PathBuf, InstallError>,
 ) -> Result<Vec<PathBuf>, InstallError> {
-    let mut todo: Vec<String> = Vec::new();
+    let mut wanted = Vec::new();
     let mut copies = Vec::new();
     for (from, to) in programs {
-        todo.extend(elf::needed(from)?);
-        let copy = place(from, tree, to)?;
-        let mut command = process::command("patchelf");
-        if libc == Libc::Own {
-            command.args(["--set-interpreter", &format!("{PREFIX}/lib/{LOADER}")]);
-        }
-        command.args(["--force-rpath", "--set-rpath", &format!("{PREFIX}/lib")]).arg(&copy);
-        process::output(&mut command)?;
+        wanted.extend(elf::needed(from)?);
+        let copy = relocate::place(from, &tree.join(to))?;
+        relocate::program(&copy, LIB, libc)?;
         copies.push(copy);
     }
-    if libc == Libc::Own {
-        todo.extend(OPENED.iter().chain([&LOADER]).map(|name| (*name).to_owned()));
-    }
-    let mut done = BTreeSet::new();
-    while let Some(name) = todo.pop() {
-        if libc == Libc::Userland && GLIBC.contains(&name.as_str()) || !done.insert(name.clone()) {
-            continue;
-        }
-        let from = find(&name)?;
-        todo.extend(elf::needed(&from)?);
-        let copy = place(&from, tree, &format!("lib/{name}"))?;
-        if elf::has_run_path(&copy)? {
-            // A RUNPATH of its own would make a library look past the program's DT_RPATH.
-            process::output(process::command("patchelf").arg("--remove-rpath").arg(&copy))?;
-        }
-        copies.push(copy);
-    }
+    copies.extend(relocate::libraries(wanted, libc, &tree.join("lib"), find)?);
     Ok(copies)
-}
-
-fn place(from: &Path, tree: &Path, to: &str) -> Result<PathBuf, InstallError> {
-    let copy = tree.join(to);
-    let parent = copy.parent().unwrap_or(tree);
-    fs::create_dir_all(parent).map_err(InstallError::file(parent))?;
-    fs::copy(from, &copy).map_err(InstallError::file(from))?;
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).map_err(InstallError::file(&copy))?;
-    Ok(copy)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The little that we read of an ELF file: its notes, what it needs, and from which glibc on it starts.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::install::error::InstallError;
@@ -7,11 +9,73 @@ use crate::process;
 
 /// `XEN_ELFNOTE_PHYS32_ENTRY`: where a PVH loader jumps in. <https://xenbits.xen.org/docs/unstable/misc/pvh.html>
 const PHYS32_ENTRY: u32 = 18;
+const PT_DYNAMIC: u32 = 2;
+const PT_INTERP: u32 = 3;
 const PT_NOTE: u32 = 4;
 
 /// Whether it is a 64-bit little-endian ELF file.
 pub(crate) fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x7fELF\x02\x01")
+}
+
+/// What a file is to the dynamic loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Asks for a loader by its path.
+    Program,
+    /// Is linked dynamically and asks for none: a library, or a plugin.
+    Library,
+    /// Anything else: a static program, a script.
+    Other,
+}
+
+/// What that file is.
+pub(crate) fn kind(path: &Path) -> Result<Kind, InstallError> {
+    let segments = segments(&head(path)?).unwrap_or_default();
+    let has = |kind| segments.iter().any(|segment| segment.kind == kind);
+    Ok(if has(PT_INTERP) {
+        Kind::Program
+    } else if has(PT_DYNAMIC) {
+        Kind::Library
+    } else {
+        Kind::Other
+    })
+}
+
+/// Where in the file the path of its loader is, and how many bytes it has, the last of which is a zero.
+pub(crate) fn interpreter(path: &Path) -> Result<Option<(u64, usize)>, InstallError> {
+    let segments = segments(&head(path)?).unwrap_or_default();
+    let found = segments.into_iter().find(|segment| segment.kind == PT_INTERP);
+    Ok(found.and_then(|segment| Some((segment.offset, usize::try_from(segment.length).ok()?))))
+}
+
+/// Its first 64 KiB, where the program headers are: an engine's programs have tens of megabytes.
+fn head(path: &Path) -> Result<Vec<u8>, InstallError> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(InstallError::file(path))?;
+    file.take(1 << 16).read_to_end(&mut head).map_err(InstallError::file(path))?;
+    Ok(head)
+}
+
+/// One program header.
+struct Segment {
+    kind: u32,
+    offset: u64,
+    length: u64,
+}
+
+/// All program headers. None when it is no ELF file, or is cut short before their end.
+fn segments(elf: &[u8]) -> Option<Vec<Segment>> {
+    if !is_elf(elf) {
+        return None;
+    }
+    let headers = usize::try_from(u64_at(elf, 0x20)?).ok()?;
+    let (size, count) = (usize::from(u16_at(elf, 0x36)?), usize::from(u16_at(elf, 0x38)?));
+    let segment = |header: usize| {
+        let (offset, length) = (u64_at(elf, header + 0x08)?, u64_at(elf, header + 0x20)?);
+        Some(Segment { kind: u32_at(elf, header)?, offset, length })
+    };
+    (0..count).map(|n| segment(headers + n * size)).collect()
 }
 
 /// Whether a kernel can be started by PVH.
@@ -21,18 +85,10 @@ pub(crate) fn has_pvh_note(elf: &[u8]) -> bool {
 
 /// The names and types of all notes. None when the file is cut short.
 fn notes(elf: &[u8]) -> Option<Vec<(Vec<u8>, u32)>> {
-    if !is_elf(elf) {
-        return None;
-    }
-    let headers = usize::try_from(u64_at(elf, 0x20)?).ok()?;
-    let (size, count) = (usize::from(u16_at(elf, 0x36)?), usize::from(u16_at(elf, 0x38)?));
     let mut notes = Vec::new();
-    for header in (0..count).map(|n| headers + n * size) {
-        if u32_at(elf, header)? != PT_NOTE {
-            continue;
-        }
-        let offset = usize::try_from(u64_at(elf, header + 0x08)?).ok()?;
-        let length = usize::try_from(u64_at(elf, header + 0x20)?).ok()?;
+    for header in segments(elf)?.iter().filter(|segment| segment.kind == PT_NOTE) {
+        let offset = usize::try_from(header.offset).ok()?;
+        let length = usize::try_from(header.length).ok()?;
         let mut segment = elf.get(offset..offset.checked_add(length)?)?;
         while segment.len() >= 12 {
             let name_size = usize::try_from(u32_at(segment, 0)?).ok()?;
@@ -142,6 +198,23 @@ pub(crate) mod tests {
         for length in 0..elf.len() {
             assert!(!has_pvh_note(&elf[..length]), "cut to {length}");
         }
+    }
+
+    #[test]
+    fn a_file_is_told_by_its_program_headers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let check = |kind_of_segment: u8, expected: Kind| {
+            let mut elf = elf_with_note(b"GNU\0", 1);
+            elf[64] = kind_of_segment;
+            std::fs::write(&path, elf).unwrap();
+            assert_eq!(kind(&path).unwrap(), expected, "{kind_of_segment}");
+        };
+        check(2, Kind::Library);
+        check(3, Kind::Program);
+        check(4, Kind::Other);
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        assert_eq!(kind(&path).unwrap(), Kind::Other);
     }
 
     #[rstest::rstest]

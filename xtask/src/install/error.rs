@@ -107,6 +107,14 @@ pub enum InstallError {
         /// What there is.
         there_are: String,
     },
+    /// No suite has such an engine.
+    #[error("no engine `{ask}` in the configured suites; there are: {there_are}")]
+    NoEngine {
+        /// What was asked for.
+        ask: String,
+        /// What there is.
+        there_are: String,
+    },
     /// Neither a suite nor a file.
     #[error("`{ask}` is no userland: neither a configured suite ({suites}) nor the file of a rootfs tar")]
     NoUserland {
@@ -128,7 +136,7 @@ pub enum InstallError {
     /// `--locked`, and the lock does not name it.
     #[error("the lock file has no {kind} `{ask}`: run once without --locked, or ask for one of: {there_are}")]
     NotLocked {
-        /// Kernel, userland or CRIU.
+        /// Kernel, userland, CRIU or engine.
         kind: &'static str,
         /// What was asked for.
         ask: String,
@@ -182,6 +190,7 @@ impl InstallError {
             | Self::NoKernel { .. }
             | Self::IncompleteKernel { .. }
             | Self::NoCriu { .. }
+            | Self::NoEngine { .. }
             | Self::NoUserland { .. }
             | Self::NotLocked { .. }
             | Self::Changed { .. }

@@ -48,6 +48,18 @@ impl Workshop<'_> {
         process::output(&mut command)?;
         Ok(())
     }
+
+    /// Makes `image` out of a folder, everything in it owned by root, and removes the folder.
+    pub(crate) fn ext4_of_tree(&self, tree: &Path, image: &Path, how: &Ext4<'_>) -> Result<(), InstallError> {
+        let tar = image.with_extension("tar");
+        let mut command = process::command("tar");
+        command.args(["--owner=0", "--group=0", "--numeric-owner", "--sort=name", "--format=posix"]);
+        command.arg(format!("--mtime=@{EPOCH}")).arg("-C").arg(tree).arg("-cf").arg(&tar).arg(".");
+        process::output(&mut command)?;
+        self.ext4(&tar, image, how)?;
+        fs::remove_file(&tar).map_err(InstallError::file(&tar))?;
+        fs::remove_dir_all(tree).map_err(InstallError::file(tree))
+    }
 }
 
 /// In the merged /usr of trixie and later, programs are below usr/sbin.

@@ -55,6 +55,7 @@ pub fn downloads(lock: &Lock, cache: &Cache) -> Vec<Download> {
     all.extend(lock.kernels.iter().map(|(ask, it)| one(format!("kernel {ask}"), it.packages())));
     all.extend(lock.userlands.iter().map(|(ask, it)| one(format!("userland {ask}"), it.packages())));
     all.extend(lock.crius.iter().map(|(ask, it)| one(format!("CRIU {ask}"), it.packages())));
+    all.extend(lock.engines.iter().map(|(key, it)| one(format!("engine {key}"), &it.packages)));
     all
 }
 

@@ -1,5 +1,6 @@
 //! The packages that matter here, out of apt's verified lists: kernels, CRIU, and a few names more.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -22,12 +23,32 @@ pub(crate) struct Stanza {
 
 /// The stanzas that matter, of all suites, in the order of the suites.
 pub(crate) fn stanzas(apt: &Apt<'_>, cache: &Cache, flavour: &str) -> Result<Vec<Stanza>, InstallError> {
+    kept(apt, cache, flavour, |name| matters(name, flavour))
+}
+
+/// The stanzas of all packages of these names, of all suites, in the order of the suites.
+pub(crate) fn named(
+    apt: &Apt<'_>,
+    cache: &Cache,
+    names: &BTreeSet<&str>,
+) -> Result<Vec<Stanza>, InstallError> {
+    let key: Vec<&str> = names.iter().copied().collect();
+    kept(apt, cache, &format!("names {}", key.join(" ")), |name| names.contains(name))
+}
+
+/// Filters each list once, for as long as it does not change: `what` says by what.
+fn kept(
+    apt: &Apt<'_>,
+    cache: &Cache,
+    what: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Stanza>, InstallError> {
     let mut all = Vec::new();
     for list in apt.lists() {
-        let key = cache::key(["index 1", flavour, &apt::fingerprint(&list.file)?]);
+        let key = cache::key(["index 1", what, &apt::fingerprint(&list.file)?]);
         let dir = cache.built("index", &key, &|_| {}, |dir| {
             let path = dir.join("stanzas");
-            filter(&list.file, &path, |name| matters(name, flavour)).map_err(InstallError::file(&list.file))
+            filter(&list.file, &path, &wanted).map_err(InstallError::file(&list.file))
         })?;
         let path = dir.join("stanzas");
         let text = fs::read_to_string(&path).map_err(InstallError::file(&path))?;

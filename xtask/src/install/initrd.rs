@@ -48,11 +48,28 @@ pub const WANTED: &[&str] = &[
     "nf_tables",
     "nft_ct",
     "nft_compat",
+    // What engines make the rules of such networks of: Docker and CNI by iptables, netavark by nftables. Neither can
+    // ask for a module: a guest has no /lib/modules.
+    "nft_chain_nat",
+    "nft_counter",
+    "nft_fib_inet",
+    "nft_masq",
+    "nft_nat",
+    "nft_reject_inet",
+    "xt_MASQUERADE",
+    "xt_addrtype",
+    "xt_comment",
+    "xt_conntrack",
+    "xt_multiport",
+    "xt_nat",
     // Containers and their networks; file systems that a checkpointed program may sit on.
     "tun",
     "veth",
     "bridge",
     "macvlan",
+    "br_netfilter",
+    // CRIU dumps the conntrack table of a network namespace by it, once anything tracks.
+    "nf_conntrack_netlink",
     "overlay",
     "autofs4",
     "fuse",

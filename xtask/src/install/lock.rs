@@ -54,6 +54,9 @@ pub struct Lock {
     /// CRIUs by what was asked for.
     #[serde(default, rename = "criu")]
     pub crius: BTreeMap<String, LockedCriu>,
+    /// Engines by [`engine_key`](crate::install::engine_key): `docker@28`, `docker of trixie`.
+    #[serde(default, rename = "engine", skip_serializing_if = "BTreeMap::is_empty")]
+    pub engines: BTreeMap<String, LockedEngine>,
 }
 
 /// What the harness itself uses, unpacked into the cache and never installed.
@@ -146,6 +149,25 @@ pub enum LockedCriu {
     },
 }
 
+/// An exact engine, out of Debian's packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedEngine {
+    /// Upstream's version: `20.10.24`.
+    pub upstream: String,
+    /// The package's version.
+    pub version: String,
+    /// Which suite has it.
+    pub suite: String,
+    /// The names of the packages whose files are put into place; the others give libraries.
+    pub take: Vec<String>,
+    /// Libraries that its programs open at run time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<String>,
+    /// The engine and all that it depends on, libc included.
+    pub packages: Vec<Package>,
+}
+
 impl LockedKernel {
     /// `uname -r`, as the packages say it.
     pub fn release(&self) -> &str {
@@ -199,6 +221,7 @@ impl Lock {
             kernels: BTreeMap::new(),
             userlands: BTreeMap::new(),
             crius: BTreeMap::new(),
+            engines: BTreeMap::new(),
         }
     }
 
@@ -291,7 +314,27 @@ mod tests {
                 packages: vec![package("criu", "4.1.1-1"), package("libgmp10", "2:6.3.0+dfsg-3")],
             },
         );
+        lock.engines.insert(
+            "docker@28".to_owned(),
+            LockedEngine {
+                upstream: "28.5.2".to_owned(),
+                version: "28.5.2+dfsg4-5".to_owned(),
+                suite: "forky".to_owned(),
+                take: vec!["docker.io".to_owned()],
+                opened: vec!["libcriu.so.2".to_owned()],
+                packages: vec![package("docker.io", "28.5.2+dfsg4-5"), package("libc6", "2.42-1")],
+            },
+        );
         lock
+    }
+
+    #[test]
+    fn a_lock_without_engines_is_read_as_before() {
+        let mut old = lock();
+        old.engines.clear();
+        let text = old.to_toml().unwrap();
+        assert!(!text.contains("engine"), "{text}");
+        assert_eq!(Lock::parse(&text).unwrap(), old);
     }
 
     #[test]
@@ -327,6 +370,17 @@ mod tests {
         packages = [
             "criu 4.1.1-1 amd64 3 HASH http://m/pool/criu.deb",
             "libgmp10 2:6.3.0+dfsg-3 amd64 3 HASH http://m/pool/libgmp10.deb",
+        ]
+
+        [engine."docker@28"]
+        upstream = "28.5.2"
+        version = "28.5.2+dfsg4-5"
+        suite = "forky"
+        take = ["docker.io"]
+        opened = ["libcriu.so.2"]
+        packages = [
+            "docker.io 28.5.2+dfsg4-5 amd64 3 HASH http://m/pool/docker.io.deb",
+            "libc6 2.42-1 amd64 3 HASH http://m/pool/libc6.deb",
         ]
         "#);
     }

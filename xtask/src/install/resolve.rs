@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::install::apt::Apt;
 use crate::install::cache::{self, Cache};
 use crate::install::config::{Config, OwnCriu, OwnKernel, Suite};
+use crate::install::engines::{self, EngineAsk, engine_key};
 use crate::install::error::InstallError;
 use crate::install::index::{self, Stanza};
 use crate::install::kernels::{self, DebianKernel};
 use crate::install::lock::{Lock, LockedCriu, LockedKernel, LockedUserland, Tools};
-use crate::install::{criu, crius, kernel};
+use crate::install::{criu, crius, kernel, offers};
 use crate::model::Libc;
 
 /// What the axes ask for.
@@ -23,6 +24,8 @@ pub struct Asks {
     pub userlands: Vec<String>,
     /// Upstream versions, with `@userland` behind for the userland's libc; or names of CRIU tables.
     pub crius: Vec<String>,
+    /// Container engines, each for a userland.
+    pub engines: Vec<EngineAsk>,
 }
 
 /// Where an answer may come from.
@@ -70,6 +73,14 @@ pub fn resolve(
         };
         lock.crius.insert(ask.clone(), found);
     }
+    for ask in &asks.engines {
+        let key = engine_key(&ask.ask, &ask.userland);
+        if !lock.engines.contains_key(&key)
+            && let Some(found) = engines::resolve(ask, config, &apt, cache)?
+        {
+            lock.engines.insert(key, found);
+        }
+    }
     Ok(lock)
 }
 
@@ -79,6 +90,10 @@ fn obey(asks: &Asks, lock: &Lock) -> Result<Lock, InstallError> {
     obeyed.kernels = pick("kernel", &asks.kernels, &lock.kernels)?;
     obeyed.userlands = pick("userland", &asks.userlands, &lock.userlands)?;
     obeyed.crius = pick("CRIU", &asks.crius, &lock.crius)?;
+    let own = |userland: &str| matches!(obeyed.userlands.get(userland), Some(LockedUserland::Own { .. }));
+    let installed = asks.engines.iter().filter(|ask| ask.version.is_some() || !own(&ask.userland));
+    let engines: Vec<String> = installed.map(|ask| engine_key(&ask.ask, &ask.userland)).collect();
+    obeyed.engines = pick("engine", &engines, &lock.engines)?;
     for kernel in obeyed.kernels.values() {
         if let LockedKernel::Own { vmlinuz, sha256, modules, modules_sha256, .. } = kernel {
             unchanged(vmlinuz, sha256, hash(vmlinuz)?)?;
@@ -169,7 +184,7 @@ impl Resolver<'_> {
             Some(version) => (version, Libc::Userland),
             None => (ask, Libc::Own),
         };
-        let all = crius::catalogue(self.stanzas);
+        let all = offers::catalogue(self.stanzas, "criu");
         let found = crius::choose(&all, version)?;
         let suite = self.config.tool_suite("criu", &found.suite)?;
         Ok(LockedCriu::Debian {

@@ -4,6 +4,7 @@ mod axes;
 mod command;
 mod event;
 mod observation;
+mod recipe;
 mod step;
 mod workload;
 
@@ -11,5 +12,6 @@ pub use axes::{CellId, HostAsk, Libc};
 pub use command::{Action, Command, Exit, Finished, Role};
 pub use event::{Event, GuestFacts, Lost, Telling};
 pub use observation::{Observation, Process, Tick, parse_processes, parse_ticks};
+pub use recipe::Recipe;
 pub use step::{Expectation, Stage, Step, Verb};
 pub use workload::{Stream, WORKLOADS, Workload};

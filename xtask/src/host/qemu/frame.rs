@@ -71,10 +71,12 @@ impl Frame {
         deadline: Duration,
         slept: Duration,
     ) -> io::Result<Running> {
-        let disks = [
+        let mut disks = vec![
             Disk { serial: "root", image: root, access },
             Disk { serial: "criu", image: &self.stack.criu, access: Access::Read },
         ];
+        let engine = self.stack.engine.iter();
+        disks.extend(engine.map(|image| Disk { serial: "engine", image, access: Access::Read }));
         let machine = Machine {
             release: self.program.release(),
             accelerator: self.accelerator,

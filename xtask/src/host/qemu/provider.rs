@@ -24,6 +24,8 @@ pub struct Stack {
     pub userland: PathBuf,
     /// CRIU's ext4 image.
     pub criu: PathBuf,
+    /// The engine's ext4 image, where it is not the userland's.
+    pub engine: Option<PathBuf>,
 }
 
 /// The provider.
