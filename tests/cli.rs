@@ -7,8 +7,8 @@ use rstest::rstest;
 use crate::support::xtask;
 
 #[rstest]
-#[case(&["matrix", "nosuch"], "no profile `nosuch`; there are full, nightly, smoke,")]
-#[case(&["matrix", "--scenario", "conuter"], "no scenario is called `conuter`; there are clone, counter")]
+#[case(&["matrix", "nosuch"], "no profile `nosuch`; there are engines, engines-smoke, engines-stories, full, nightly, smoke,")]
+#[case(&["matrix", "--scenario", "conuter"], "no scenario is called `conuter`; there are checkpoint-dir, checkpoints, clone, counter")]
 #[case(&["matrix", "--engine", "dokcer"], "no engine `dokcer`; there are criu")]
 #[case(
     &["matrix", "--scenario", "counter", "--userland", "a/b.tar", "--userland", "a_b.tar"],
@@ -34,7 +34,7 @@ fn scenarios_are_listed_with_their_summaries() {
         .arg("scenarios")
         .assert()
         .code(0)
-        .stdout(contains("migrate             A program is dumped here and restored on a second host"));
+        .stdout(contains("A program is dumped here and restored on a second host"));
 }
 
 #[test]
@@ -82,6 +82,34 @@ fn a_scenario_is_shown_as_plain_sh() {
 fn every_script_is_sh(#[case] scenario: &str) {
     let script = xtask().args(["show", scenario]).assert().code(0).get_output().stdout.clone();
     assert_cmd::Command::new("sh").arg("-n").write_stdin(script).assert().success();
+}
+
+/// A daemon that the reader needs again is not left stopped.
+#[test]
+fn a_step_that_hangs_is_shown_with_a_time_out() {
+    let show = ["show", "daemon-hang-below", "--engine", "docker"];
+    let script = xtask().args(show).assert().code(0).get_output().stdout.clone();
+    let text = String::from_utf8(script.clone()).unwrap();
+    insta::assert_snapshot!(&text[text.find("# 3.").unwrap()..], @r#"
+    # 3. stop the daemon below the engine's
+    pid=$(pidof -s containerd) && echo "$pid" >stopped.pid && kill -STOP "$pid" && until grep -q '^State:.T' "/proc/$pid/status"; do sleep 0.05; done
+    trap 'kill -CONT "$(cat stopped.pid)"' EXIT
+
+    # 4. dump one, which hangs
+    status=0; timeout 15 sh -c 'docker checkpoint create looper one && docker wait looper' || status=$?; [ $status = 124 ]
+
+    echo passed
+    )
+    "#);
+    assert_cmd::Command::new("sh").arg("-n").write_stdin(script).assert().success();
+}
+
+#[test]
+fn engines_without_a_daemon_refuse_to_stop_one() {
+    for engine in ["criu", "runc", "crun", "podman"] {
+        let show = ["show", "daemon-hang", "--engine", engine];
+        xtask().args(show).assert().failure().stderr(contains("has no daemon"));
+    }
 }
 
 #[test]

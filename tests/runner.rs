@@ -163,7 +163,7 @@ fn played(provider: &Scripted) -> (Verdict, RunRecord) {
 #[case::hung_dump(
     |line: &str| line.contains("criu dump").then(|| Ok(Finished { exit: Exit::TimedOut, ..Fake::failed(1, "") })),
     Kind::Fail,
-    "still running at its deadline"
+    "hang: `mkdir -p images/one && criu dump"
 )]
 #[case::dead_criu(
     |line: &str| (line == "criu --version").then(|| Ok(Fake::failed(127, "not found"))),

@@ -25,16 +25,36 @@ fn ours_are_sound() {
     assert_eq!(
         names,
         [
+            "checkpoint-dir",
+            "checkpoints",
             "clone",
             "counter",
+            "cross-container",
+            "cross-container-again",
+            "daemon-hang",
+            "daemon-hang-below",
             "files",
             "fork-app",
+            "isolation",
             "leave-running",
+            "lifecycle",
+            "many-processes",
+            "many-processes+init",
             "migrate",
+            "network",
+            "network-refused",
+            "network-talking",
+            "pause-vs-checkpoint",
+            "paused",
+            "periodic",
             "periodic-timerfd",
+            "power-cut",
             "pre-dump",
             "rollback",
-            "threads-and-timers"
+            "self",
+            "self+unconfined",
+            "threads-and-timers",
+            "warm-start"
         ]
     );
 }
@@ -43,7 +63,7 @@ fn ours_are_sound() {
 fn a_typo_shows_the_line_and_the_legal_words() {
     let text = format!("{HEAD}\n[[step]]\nstart = \"counter\"\n\n[[step]]\ndmup = \"one\"\n");
     insta::assert_snapshot!(error(&text), @r#"
-    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `transfer`, `expect`, `on`, `parent`, `leave-running`, `opts`
+    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, `start-again`, `remove`, `connect`, `exec`, `forget`, `checkpoints`, `stop-daemon`, `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`, `on`, `container`, `dir`, `talks-on`, `force`, `refused`, `hangs`, `deadline`, `parent`, `leave-running`, `amid`, `opts`
      --> scenarios/story.toml:7:1
       |
     7 | dmup = "one"
@@ -60,7 +80,7 @@ fn a_workload_that_nobody_has() {
     4 | start = "conuter"
       |         ^^^^^^^^^
       |
-    help: the workloads are `counter`, `fork-app`, `ticker`, `files`, `threads`, `timerfd`
+    help: the workloads are `counter`, `fork-app`, `ticker`, `files`, `threads`, `service`, `timerfd`, `talker`
     "#);
 }
 
@@ -68,7 +88,7 @@ fn a_workload_that_nobody_has() {
 fn an_expectation_that_nobody_knows() {
     let text = format!("{HEAD}[[step]]\nstart = \"counter\"\n[[step]]\nexpect = \"gonne\"\n");
     insta::assert_snapshot!(error(&text), @r#"
-    error: unknown variant `gonne`, expected one of `gone`, `running`, `continues`
+    error: unknown variant `gonne`, expected one of `gone`, `paused`, `fresh`, `removed`, `unchanged`, `same-network`, `running`, `continues`
      --> scenarios/story.toml:5:10
       |
     5 | expect = "gonne"
@@ -99,9 +119,32 @@ fn an_expectation_that_nobody_knows() {
 #[case::no_parent("dump = \"b\"\nparent = \"z\"", "no checkpoint `z` at this point")]
 #[case::twice("start = \"counter\"", "a story has one workload")]
 #[case::other_workload("kill = \"ticker\"", "only `counter` runs in this story")]
+#[case::unpublished("connect = \"counter\"", "the container publishes no port")]
 #[case::quote("dump = \"b\"\nopts = \"'x\"", "a quotation mark is not closed")]
+#[case::no_sync("sync = false", "a step that does nothing")]
+#[case::amid_nothing("power-cut = \"source\"\namid = \"b\"", "no checkpoint `b` at this point")]
+#[case::amid_elsewhere("ticks = 3\namid = \"b\"", "`amid` goes with `power-cut` only")]
+#[case::cut_on("power-cut = \"source\"\non = \"source\"", "`on` goes with any verb but")]
+#[case::cut_nowhere("power-cut = \"destination\"", "there is no second host yet")]
+#[case::cut_before_a_look(
+    "dump = \"b\"\n[[step]]\nrestore = \"b\"\n[[step]]\npower-cut = \"source\"",
+    "nobody looks at what this restore brought back"
+)]
+#[case::no_series("newest = \"b\"", "no checkpoint `b` at this point")]
 #[case::nothing_shown("dump = \"b\"", "the story proves nothing")]
 #[case::name("dump = \"a b\"", "made of letters, digits and `-`")]
+#[case::asked_nothing("stop-daemon = \"engine\"", "nobody asks the daemon that is stopped")]
+#[case::would_hang(
+    "stop-daemon = \"below\"\n[[step]]\ndump = \"b\"",
+    "a daemon is stopped: whoever asks it for something hangs"
+)]
+#[case::after_a_hang(
+    "dump = \"b\"\nhangs = true\n[[step]]\nexpect = \"gone\"",
+    "nothing can be done after a step that hangs"
+)]
+#[case::refused_hang("dump = \"b\"\nhangs = true\nrefused = true", "what hangs is not refused")]
+#[case::ticks_in_time("ticks = 4\ndeadline = 15", "`deadline` goes with `exec`, `dump` and `restore` only")]
+#[case::no_time("dump = \"b\"\nhangs = true\ndeadline = 0", "a deadline is at least 1 second")]
 #[case::continues("expect = \"continues\"", "nothing was restored that could continue")]
 fn wrong_stories(#[case] steps: &str, #[case] expected: &str) {
     let text = format!("{HEAD}[[step]]\nstart = \"counter\"\n[[step]]\n{steps}\n");
@@ -116,6 +159,14 @@ fn wrong_stories(#[case] steps: &str, #[case] expected: &str) {
 #[case::feature(
     &format!("{HEAD}feature = [\"mem_dirty_trak\"]\n[[step]]\nstart = \"counter\"\n"),
     "CRIU has no feature `mem_dirty_trak`"
+)]
+#[case::nobody_connected(
+    &format!("{HEAD}[container]\npublish = 7000\n[[step]]\nstart = \"talker\"\n[[step]]\nexpect = \"running\"\n"),
+    "nobody has connected to the published port"
+)]
+#[case::two_peers(
+    &format!("{HEAD}[container]\npublish = 7000\n[[step]]\nstart = \"talker\"\n[[step]]\nconnect = \"talker\"\n[[step]]\nconnect = \"talker\"\n"),
+    "a story has one peer"
 )]
 #[case::no_summary("[[step]]\nstart = \"counter\"\n", "missing field `summary`")]
 #[case::long_summary("summary = \"a\\nb\"\n[[step]]\nstart = \"counter\"\n", "one sentence on one line")]

@@ -54,6 +54,7 @@ impl Stage {
             userland: workshop.userland(&lock.userlands[&ask.userland]).unwrap().image,
             criu: workshop.criu(&lock.crius[&ask.criu]).unwrap().image,
             engine: None,
+            modules: None,
         };
         let folder = tempfile::tempdir().unwrap();
         let states = || WarmStates::new(Cache::open_at(&folder.path().join("cache")).unwrap());

@@ -19,8 +19,8 @@ const MODULES: &str = "/modules.order";
 /// How long a device may take to appear. Emulated guests on a busy machine are slow.
 const DEVICES: Duration = Duration::from_secs(30);
 
-/// The serials of disks with programs on them: each is mounted read-only below /opt, under that name.
-const PROGRAMS: &[&str] = &["criu", "engine"];
+/// The serials of further disks, and where each is mounted, read-only.
+const DISKS: &[(&str, &str)] = &[("criu", "opt/criu"), ("engine", "opt/engine"), ("modules", "lib/modules")];
 
 /// What booting found.
 pub(crate) struct Booted {
@@ -40,8 +40,8 @@ pub(crate) fn boot() -> Result<Booted, String> {
         failures.push(format!("a virtio disk has no device after {} s", DEVICES.as_secs()));
     }
     let root = disks::find("root");
-    let programs = root.iter().flat_map(|_| PROGRAMS).filter_map(|name| Some((*name, disks::find(name)?)));
-    let programs: Vec<_> = programs.collect();
+    let disks_of = |(name, place)| Some((name, place, disks::find(name)?));
+    let programs: Vec<_> = root.iter().flat_map(|_| DISKS).copied().filter_map(disks_of).collect();
     if let Some(disk) = &root {
         root::enter(disk, &programs, &mut failures)?;
     }
@@ -55,7 +55,7 @@ pub(crate) fn boot() -> Result<Booted, String> {
     );
     // Ctrl-alt-del is a signal to process 1 then, which ignores it, and not a restart.
     note(&mut failures, "ctrl-alt-del", nix::sys::reboot::set_cad_enabled(false));
-    let has = |wanted: &str| programs.iter().any(|(name, _)| *name == wanted);
+    let has = |wanted: &str| programs.iter().any(|(name, ..)| *name == wanted);
     let (criu, engine) = (has("criu"), has("engine"));
     let hello = Hello { root: root.is_some(), criu, engine, failures, ..Hello::default() };
     Ok(Booted { port, hello })

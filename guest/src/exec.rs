@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use guest::wire::{DATA_MAX, Exec, How, Reply, Size};
+use guest::wire::{DATA_MAX, Exec, How, LAST_LOOK, Reply, Size};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
@@ -47,10 +47,23 @@ pub(crate) enum Way {
 /// Where a command is in its life.
 enum Life {
     Running,
+    /// At its deadline: somebody looks at it before it is killed.
+    LookedAt(Look),
     /// Killed at its deadline, not yet dead.
     Dying(Instant),
     /// Dead; its terminal may still have something to say until then.
     Dead(How, Instant),
+}
+
+/// The line that is run at a command's deadline, as it runs.
+#[derive(Clone, Copy)]
+struct Look {
+    pid: i32,
+    until: Instant,
+    /// Whether it has ended.
+    over: bool,
+    /// Whether the command itself has ended meanwhile. It was late all the same.
+    gone: bool,
 }
 
 /// A command that was started.
@@ -58,6 +71,7 @@ pub(crate) struct Running {
     pid: i32,
     life: Life,
     deadline: Option<Instant>,
+    at_deadline: Option<(String, String)>,
     stdin: Option<OwnedFd>,
     input: VecDeque<u8>,
     input_ends: bool,
@@ -83,11 +97,8 @@ impl Running {
         let mut running = started.map_err(|error| format!("cannot start {program}: {error}"))?;
         running.deadline =
             exec.deadline_ms.and_then(|millis| Instant::now().checked_add(Duration::from_millis(millis)));
+        running.at_deadline = exec.at_deadline.clone().map(|line| (line, exec.cwd.clone()));
         Ok(running)
-    }
-
-    pub(crate) fn pid(&self) -> i32 {
-        self.pid
     }
 
     /// Where it prints, while that is open.
@@ -172,8 +183,17 @@ impl Running {
         }
     }
 
-    /// Takes note of its end.
-    pub(crate) fn died(&mut self, how: How) {
+    /// Takes note of the end of a process, which may be the command's or that of whoever looks at it.
+    pub(crate) fn buried(&mut self, pid: i32, how: How) {
+        match &mut self.life {
+            Life::LookedAt(look) if look.pid == pid => look.over = true,
+            Life::LookedAt(look) if self.pid == pid => look.gone = true,
+            _ if self.pid == pid => self.died(how),
+            _ => {}
+        }
+    }
+
+    fn died(&mut self, how: How) {
         let how = if matches!(self.life, Life::Dying(_)) { How::TimedOut } else { how };
         let linger = if self.tty { LAST_WORDS } else { Duration::ZERO };
         self.life = Life::Dead(how, Instant::now() + linger);
@@ -181,7 +201,12 @@ impl Running {
 
     /// Kills all that it has started.
     pub(crate) fn kill(&self) {
-        if !matches!(self.life, Life::Dead(..)) {
+        if let Life::LookedAt(look) = self.life
+            && !look.over
+        {
+            family::kill_all(look.pid);
+        }
+        if !matches!(self.life, Life::Dead(..) | Life::LookedAt(Look { gone: true, .. })) {
             family::kill_all(self.pid);
         }
     }
@@ -190,6 +215,7 @@ impl Running {
     pub(crate) fn alarm(&self) -> Option<Instant> {
         match self.life {
             Life::Running => self.deadline,
+            Life::LookedAt(look) => Some(look.until),
             Life::Dying(until) | Life::Dead(_, until) => Some(until),
         }
     }
@@ -198,14 +224,41 @@ impl Running {
     pub(crate) fn look(&mut self, now: Instant) -> Option<How> {
         match self.life {
             Life::Running if self.deadline.is_some_and(|deadline| now >= deadline) => {
-                self.kill();
-                self.life = Life::Dying(now + DYING);
+                match self.look_at(now) {
+                    Some(look) => self.life = Life::LookedAt(look),
+                    None => self.end(now),
+                }
                 None
             }
             Life::Running => None,
+            Life::LookedAt(look) if look.over || now >= look.until => {
+                self.end(now);
+                None
+            }
+            Life::LookedAt(_) => None,
             Life::Dying(until) => (now >= until).then_some(How::TimedOut),
             Life::Dead(how, until) => (now >= until || self.stdout.is_none()).then_some(how),
         }
+    }
+
+    /// Runs the line that was given for the deadline, in a session of its own; none where there is none, or where it
+    /// cannot be started.
+    fn look_at(&self, now: Instant) -> Option<Look> {
+        let (line, cwd) = self.at_deadline.as_ref()?;
+        let mut command = command("/bin/sh");
+        command.args(["-c", line]).current_dir(cwd).env_clear().envs(ENVIRONMENT);
+        command.env("HUNG", self.pid.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        lead(&mut command, false);
+        let pid = command.spawn().ok()?.id().cast_signed();
+        Some(Look { pid, until: now + LAST_LOOK, over: false, gone: false })
+    }
+
+    /// Ends what is late, and whoever still looks at it.
+    fn end(&mut self, now: Instant) {
+        self.kill();
+        let gone = matches!(self.life, Life::LookedAt(Look { gone: true, .. }));
+        self.life = if gone { Life::Dead(How::TimedOut, now) } else { Life::Dying(now + DYING) };
     }
 
     /// What its pipes hold at this moment. A daemon that it left may hold them open, and print for ever.
@@ -285,6 +338,7 @@ fn running(
         pid: pid.cast_signed(),
         life: Life::Running,
         deadline: None,
+        at_deadline: None,
         stdin,
         input: VecDeque::new(),
         input_ends: false,

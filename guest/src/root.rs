@@ -33,18 +33,18 @@ pub(crate) fn mount_kernel_folders() -> Result<(), String> {
 }
 
 /// Makes a disk the root of everything, with all that a running system has mounted. What only some kernels or
-/// userlands have goes to `failures`; the rest is fatal. `programs` are disks by their folders below /opt.
+/// userlands have goes to `failures`; the rest is fatal. `disks` are serials, places and devices of what is mounted read-only.
 pub(crate) fn enter(
     root: &Path,
-    programs: &[(&str, PathBuf)],
+    disks: &[(&str, &str, PathBuf)],
     failures: &mut Vec<String>,
 ) -> Result<(), String> {
     let at = |place: &str| format!("{NEW_ROOT}/{place}");
     let disk = root.to_string_lossy();
     mount_on(&disk, NEW_ROOT, "ext4", MsFlags::empty(), None)?;
-    for (name, disk) in programs {
+    for (_, place, disk) in disks {
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOATIME;
-        mount_on(&disk.to_string_lossy(), &at(&format!("opt/{name}")), "ext4", flags, None)?;
+        mount_on(&disk.to_string_lossy(), &at(place), "ext4", flags, None)?;
     }
     for (_, place) in KERNEL_FOLDERS {
         fs::create_dir_all(at(place)).map_err(|error| format!("{place} on the root disk: {error}"))?;

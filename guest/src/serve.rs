@@ -244,9 +244,7 @@ impl Agent {
             } else {
                 How::Signal(libc::WTERMSIG(status))
             };
-            if let Some(command) = self.commands.values_mut().find(|command| command.pid() == pid) {
-                command.died(how);
-            }
+            self.commands.values_mut().for_each(|command| command.buried(pid, how));
         }
     }
 

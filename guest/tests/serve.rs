@@ -224,6 +224,44 @@ fn at_the_deadline_all_that_belongs_to_a_command_is_killed() {
 }
 
 #[test]
+fn at_the_deadline_a_command_is_looked_at_while_it_lives() {
+    let mut served = Served::new();
+    served.start(1, "sleep 1000; echo on", |exec| {
+        exec.deadline_ms = Some(200);
+        exec.at_deadline =
+            Some("echo lost; cat /proc/$HUNG/comm >look; kill -0 $HUNG && echo lives >>look".to_owned());
+    });
+    let ended = served.end(1);
+    assert_eq!((ended.how, ended.stdout.as_slice()), (How::TimedOut, &b""[..]));
+    assert_eq!(fs::read_to_string(served.path("look")).unwrap(), "sh\nlives\n");
+}
+
+/// The look is whole even then, and the command was late all the same.
+#[test]
+fn a_command_that_ends_while_it_is_looked_at_was_late() {
+    let mut served = Served::new();
+    served.start(1, "until [ -e seen ]; do sleep 0.02; done; echo at last", |exec| {
+        exec.deadline_ms = Some(200);
+        exec.at_deadline =
+            Some("touch seen; while kill -0 $HUNG; do sleep 0.02; done; echo whole >look".to_owned());
+    });
+    let ended = served.end(1);
+    assert_eq!((ended.how, ended.stdout.as_slice()), (How::TimedOut, &b"at last\n"[..]));
+    assert_eq!(fs::read_to_string(served.path("look")).unwrap(), "whole\n");
+}
+
+#[test]
+fn a_command_in_time_is_not_looked_at() {
+    let mut served = Served::new();
+    served.start(1, "true", |exec| {
+        exec.deadline_ms = Some(20_000);
+        exec.at_deadline = Some("touch look".to_owned());
+    });
+    assert_eq!(served.end(1).how, How::Status(0));
+    assert!(fs::metadata(served.path("look")).is_err());
+}
+
+#[test]
 fn a_daemon_outlives_its_starter_and_a_later_deadline() {
     let mut served = Served::new();
     let pid = served.sh("setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $!").stdout;

@@ -15,14 +15,16 @@ fn request() -> impl Strategy<Value = Request> {
         vec(any::<(String, String)>(), 0..4),
         any::<String>(),
         option::of(any::<u64>()),
+        option::of(any::<String>()),
         any::<bool>(),
         option::of(size()),
     )
-        .prop_map(|(argv, env, cwd, deadline_ms, stdin, tty)| Exec {
+        .prop_map(|(argv, env, cwd, deadline_ms, at_deadline, stdin, tty)| Exec {
             argv,
             env,
             cwd,
             deadline_ms,
+            at_deadline,
             stdin,
             tty,
         });

@@ -9,7 +9,7 @@ if [ $# -lt 4 ] || [ $(($# % 2)) -ne 0 ]; then
 fi
 
 ticks() { # WHO FILE
-	told=$(grep -c "^who=$1 " "$2" 2>/dev/null)
+	told=$(grep -c "who=$1 n=" "$2" 2>/dev/null)
 	echo "${told:-0}"
 }
 

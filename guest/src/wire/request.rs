@@ -57,6 +57,9 @@ pub struct Exec {
     pub cwd: String,
     /// After how many milliseconds it is killed with all that it has started; `None`: never.
     pub deadline_ms: Option<u64>,
+    /// A line of `sh` that is run at the deadline, while the command still lives, in the same folder and with the
+    /// command's process id as `$HUNG`. It has [`super::LAST_LOOK`]; what it prints is lost.
+    pub at_deadline: Option<String>,
     /// Whether standard input comes as `Stdin`; otherwise it is /dev/null.
     pub stdin: bool,
     /// A terminal of this size for standard input, output and error.
@@ -97,6 +100,10 @@ impl Exec {
         if let Some(millis) = self.deadline_ms {
             put_u64(out, millis);
         }
+        out.push(self.at_deadline.is_some().into());
+        if let Some(line) = &self.at_deadline {
+            put_text(out, line);
+        }
         out.push(self.stdin.into());
         out.push(self.tty.is_some().into());
         if let Some(size) = self.tty {
@@ -110,6 +117,7 @@ impl Exec {
             env: fields.list(|fields| Ok((fields.text()?, fields.text()?)))?,
             cwd: fields.text()?,
             deadline_ms: fields.option(Fields::u64)?,
+            at_deadline: fields.option(Fields::text)?,
             stdin: fields.flag()?,
             tty: fields.option(Size::take)?,
         })

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{matrix, places, setup};
+use super::{matrix, own_engine, places, setup};
 use crate::exit_code::ExitCode;
 use crate::process;
 
@@ -50,6 +50,12 @@ const TESTS: Check = Check {
     environment: &[("XTASK_TEST_GUESTS", "0")],
 };
 
+const ENGINE_TESTS: Check = Check {
+    what: "tests with a container engine of this machine",
+    words: &["test", "--package", "xtask", "--test", "tests", "--locked", "containers::"],
+    environment: &[("XTASK_TEST_ENGINE", "1")],
+};
+
 const GUEST_TESTS: Check = Check {
     what: "tests in real guests",
     words: &["test", "--package", "xtask", "--test", "tests", "--locked"],
@@ -69,6 +75,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if !cargo(&TESTS)? {
         return Ok(ExitCode::Unexpected);
     }
+    if arguments.setup && !beside_an_engine(&ENGINE_TESTS)? {
+        return Ok(ExitCode::Unexpected);
+    }
     if arguments.no_guests {
         return Ok(ExitCode::AsExpected);
     }
@@ -83,7 +92,26 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn cargo(check: &Check) -> anyhow::Result<bool> {
     println!("\n== {}", check.what);
-    let mut command = process::command("cargo");
+    ran(process::command("cargo"), check)
+}
+
+/// The check beside a container engine that is started for it, where none answers and one can be started.
+fn beside_an_engine(check: &Check) -> anyhow::Result<bool> {
+    println!("\n== {}", check.what);
+    match own_engine::command("cargo") {
+        Ok(command) => {
+            let green = ran(command, check);
+            own_engine::sweep();
+            green
+        }
+        Err(why) => {
+            println!("skipped: {why}");
+            Ok(true)
+        }
+    }
+}
+
+fn ran(mut command: std::process::Command, check: &Check) -> anyhow::Result<bool> {
     command.current_dir(places::root()).args(check.words).envs(check.environment.iter().copied());
     status(command, check.what)
 }

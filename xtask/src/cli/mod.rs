@@ -6,6 +6,7 @@ mod clean;
 mod doctor;
 mod hosts;
 mod matrix;
+mod own_engine;
 mod places;
 mod report;
 mod scenarios;

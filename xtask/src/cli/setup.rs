@@ -36,6 +36,6 @@ pub(super) fn install() -> anyhow::Result<()> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the installers hand their notes over")]
-fn say(text: String) {
+pub(super) fn say(text: String) {
     eprintln!("{text}");
 }

@@ -20,6 +20,13 @@ use crate::run;
 /// Where the accelerator that works is remembered, in the cache.
 pub(super) const ACCELERATOR: &str = "accelerator.json";
 
+/// What the commands of steps call, beside the workloads.
+const SCRIPTS: &[&str] =
+    &["more-ticks.sh", "make-rootfs.sh", "detached.sh", "container-items.sh", "hang.sh", "periodic.sh"];
+
+/// What the harness runs in a guest beside the workloads, compiled like them.
+const PROGRAMS: &[&str] = &["capture"];
+
 /// What a run needs of this machine, ready to use.
 pub(super) struct Installed {
     /// Makes hosts.
@@ -108,7 +115,7 @@ pub(super) fn qemu(workshop: &Workshop<'_>) -> anyhow::Result<QemuProgram> {
 fn workload_files(workshop: &Workshop<'_>) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let sources = places::workloads();
     let built = workshop.workloads(&sources).context("the workloads cannot be built")?;
-    let names = WORKLOADS.iter().flat_map(|workload| workload.files).chain(&["more-ticks.sh"]);
+    let names = WORKLOADS.iter().flat_map(|workload| workload.files).chain(SCRIPTS).chain(PROGRAMS);
     Ok(names
         .map(|name| {
             let folder = if name.ends_with(".sh") { &sources } else { &built };
@@ -119,7 +126,7 @@ fn workload_files(workshop: &Workshop<'_>) -> anyhow::Result<BTreeMap<String, Pa
 
 /// Each part of a host, once, or why it cannot be had.
 struct Parts {
-    kernels: BTreeMap<String, Result<(Kernel, PathBuf), String>>,
+    kernels: BTreeMap<String, Result<(Kernel, PathBuf, PathBuf), String>>,
     userlands: BTreeMap<String, Result<Userland, String>>,
     crius: BTreeMap<String, Result<Criu, String>>,
     /// By their keys in the lock. A userland of the user's own may have none: its own programs are meant.
@@ -134,7 +141,8 @@ impl Parts {
             let locked = lock.kernels.get(ask).ok_or("it is not in the lock")?;
             let kernel = workshop.kernel(locked).map_err(words)?;
             let initrd = workshop.initrd(&kernel, agent).map_err(words)?;
-            Ok((kernel, initrd))
+            let modules = workshop.modules(&kernel).map_err(words)?;
+            Ok((kernel, initrd, modules))
         };
         let userland = |ask: &str| {
             let locked = lock.userlands.get(ask).ok_or("it is not in the lock")?;
@@ -159,7 +167,7 @@ impl Parts {
 
     /// A host's files, and why nothing can be asked of it all the same.
     fn stack(&self, host: &HostAsk) -> Result<(Stack, Option<String>), String> {
-        let (kernel, initrd) = part(&self.kernels, "kernel", &host.kernel)?;
+        let (kernel, initrd, modules) = part(&self.kernels, "kernel", &host.kernel)?;
         let userland = part(&self.userlands, "userland", &host.userland)?;
         let criu = part(&self.crius, "CRIU", &host.criu)?;
         let engine = match engine::recipe(&host.engine) {
@@ -173,6 +181,7 @@ impl Parts {
             userland: userland.image.clone(),
             criu: criu.image.clone(),
             engine: engine.map(|engine| engine.image.clone()),
+            modules: Some(modules.clone()),
         };
         Ok((stack, too_old(criu, userland, host)))
     }

@@ -1,12 +1,10 @@
 //! Plain `criu`, as its own manual uses it: a session of its own, `dump -t PID`, `restore -d`.
 
-use super::lowering::{Engine, Probe, Refusal, more_ticks, run};
+use super::lowering::{
+    Engine, Look, PATIENCE, PROOF, Refusal, Scene, more_ticks, quoted, refuse, run, stat, sync,
+};
+use super::series;
 use crate::model::{Action, Command, Expectation, Role, Step, Verb, Workload};
-
-/// How many ticks prove that a program goes on.
-const PROOF: u32 = 5;
-/// How long a program may take to tell them. A tick comes every 20 to 90 ms.
-const PATIENCE: u64 = 30;
 
 /// The engine `criu`.
 #[derive(Clone, Copy, Debug)]
@@ -17,28 +15,23 @@ impl Engine for Criu {
         "criu"
     }
 
-    fn probes(&self, features: &[String]) -> Vec<Probe> {
-        let mut probes = vec![
-            Probe::Needed(Command::new("criu --version")),
-            Probe::Evidence(Command::new("criu check --all")),
-        ];
-        probes.extend(features.iter().map(|name| Probe::Feature {
-            works: Command::new("criu check"),
-            has: Command::new(format!("criu check --feature {name}")),
-            name: name.clone(),
-        }));
-        probes
-    }
-
-    fn lower(&self, step: &Step, workload: &Workload) -> Result<Vec<Action>, Refusal> {
-        let on = step.on;
+    fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        if step.container.is_some() || !scene.settings.is_default() {
+            return refuse(self, "has no containers");
+        }
+        let (on, workload) = (step.on, scene.workload);
+        let ticks = |more, seconds| run(on, more_ticks(workload, more, seconds, &str::to_owned));
+        let snapshot = "criu dump -t \"$(cat workload.pid)\" -D \"$to\" -o dump.log -v4 --leave-running";
+        if let Some(actions) = series::lower(&step.verb, on, workload, snapshot, &str::to_owned) {
+            return Ok(actions);
+        }
         Ok(match &step.verb {
-            Verb::Start => vec![run(on, start(workload)), run(on, more_ticks(workload, 1, PATIENCE))],
-            Verb::Ticks(more) => vec![run(on, more_ticks(workload, *more, PATIENCE + u64::from(*more)))],
+            Verb::Start => vec![run(on, start(workload)), ticks(1, PATIENCE)],
+            Verb::Ticks(more) => vec![ticks(*more, PATIENCE + u64::from(*more))],
             Verb::PreDump { to, parent } => {
                 vec![run(on, dump("pre-dump", to, parent.as_deref(), &["--track-mem"], &step.opts))]
             }
-            Verb::Dump { to, parent, leave_running } => {
+            Verb::Dump { to, parent, leave_running, dir: false, .. } => {
                 let mut words = Vec::new();
                 if parent.is_some() {
                     words.push("--track-mem");
@@ -48,19 +41,43 @@ impl Engine for Criu {
                 }
                 vec![run(on, dump("dump", to, parent.as_deref(), &words, &step.opts))]
             }
-            Verb::Restore { from } => vec![run(on, restore(from, &step.opts))],
+            Verb::Restore { from, dir: false, .. } => vec![run(on, restore(from, &step.opts))],
             Verb::Kill => vec![run(on, kill())],
             Verb::Transfer { .. } => transfer(workload),
+            Verb::Sync => sync(on),
             Verb::Expect(Expectation::Gone) => Vec::new(),
-            Verb::Expect(_) => vec![run(on, more_ticks(workload, PROOF, PATIENCE))],
+            Verb::Expect(Expectation::Running | Expectation::Continues) => vec![ticks(PROOF, PATIENCE)],
+            Verb::Dump { .. } | Verb::Restore { .. } => {
+                return refuse(self, "has no folder of checkpoints but the one that is named");
+            }
+            Verb::StopDaemon(_) => return refuse(self, "has no daemon"),
+            _ => return refuse(self, "has no containers"),
         })
+    }
+
+    fn afresh(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        Ok(vec![run(step.on, start(scene.workload))])
+    }
+
+    fn root(&self, _container: Option<&str>) -> String {
+        "$(cat workload.pid)".to_owned()
+    }
+
+    fn look(&self, _container: Option<&str>, scene: &Scene<'_>) -> Look {
+        let output = |file: &str| (file.to_owned(), Command::new(format!("cat {file}")));
+        Look {
+            outputs: scene.workload.outputs().into_iter().map(output).collect(),
+            stat: stat(),
+            root: Command::new("cat workload.pid"),
+            contained: false,
+        }
     }
 }
 
 /// A session without a terminal, so that the dump needs no `--shell-job`.
 /// The output is opened with `>>`: CRIU does not compare the size of a file that is only appended to.
 /// The leader tells its own pid: in a shell with job control setsid(1) forks, and `$!` is nobody.
-pub(super) fn start(workload: &Workload) -> Command {
+fn start(workload: &Workload) -> Command {
     Command::new(format!(
         "setsid sh -c 'echo $$ >workload.pid; exec {}' </dev/null >>{} 2>>workload.err &",
         workload.command, workload.output
@@ -93,7 +110,7 @@ fn restore(from: &str, opts: &[String]) -> Command {
 }
 
 /// The whole session, which is one process group, and not before it is gone.
-pub(super) fn kill() -> Command {
+fn kill() -> Command {
     Command::new(
         "kill -KILL -\"$(cat workload.pid)\"; \
          while kill -0 -\"$(cat workload.pid)\" 2>/dev/null; do sleep 0.05; done",
@@ -101,7 +118,7 @@ pub(super) fn kill() -> Command {
 }
 
 /// Everything that the program has open or was started from, with the images.
-pub(super) fn transfer(workload: &Workload) -> Vec<Action> {
+fn transfer(workload: &Workload) -> Vec<Action> {
     let mut still = vec!["images", "workload.pid"];
     still.extend(workload.files);
     let mut growing = vec!["workload.err"];
@@ -121,7 +138,7 @@ pub(super) fn transfer(workload: &Workload) -> Vec<Action> {
 fn push_opts(line: &mut String, opts: &[String]) {
     for opt in opts {
         line.push(' ');
-        line.push_str(&shlex::try_quote(opt).map_or_else(|_| opt.clone(), std::borrow::Cow::into_owned));
+        line.push_str(&quoted(opt));
     }
 }
 
@@ -130,11 +147,13 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::model::Settings;
 
     fn lines(verb: Verb, opts: &[&str]) -> Vec<String> {
         let opts = opts.iter().map(|&opt| opt.to_owned()).collect();
         let workload = Workload::named("ticker").unwrap();
-        let actions = Criu.lower(&Step { verb, on: Role::Source, opts }, workload).unwrap();
+        let scene = Scene { workload, settings: &Settings::default() };
+        let actions = Criu.lower(&Step { opts, ..Step::plain(verb) }, &scene).unwrap();
         actions
             .into_iter()
             .map(|action| match action {
@@ -159,12 +178,12 @@ mod tests {
          --track-mem --prev-images-dir ../a --tcp-established && test -e images/b/parent"
     )]
     #[case::dump(
-        Verb::Dump { to: name("c"), parent: None, leave_running: true },
+        Verb::Dump { to: name("c"), parent: None, leave_running: true, dir: false, carried: false },
         "source: mkdir -p images/c && criu dump -t \"$(cat workload.pid)\" -D images/c -o dump.log -v4 \
          --leave-running --tcp-established"
     )]
     #[case::restore(
-        Verb::Restore { from: name("c") },
+        Verb::Restore { from: name("c"), dir: false, fresh: false },
         "source: criu restore -d -D images/c -o restore.log -v4 --tcp-established"
     )]
     fn first_commands(#[case] verb: Verb, #[case] expected: &str) {
@@ -187,7 +206,10 @@ mod tests {
 
     #[test]
     fn an_option_with_a_blank_stays_one_word() {
-        let restore = &lines(Verb::Restore { from: name("c") }, &["--action-script", "echo hi"])[0];
+        let restore = &lines(
+            Verb::Restore { from: name("c"), dir: false, fresh: false },
+            &["--action-script", "echo hi"],
+        )[0];
         assert!(restore.ends_with("--action-script 'echo hi'"), "{restore}");
     }
 }

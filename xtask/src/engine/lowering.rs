@@ -1,33 +1,94 @@
 //! The seam between a story and whoever drives CRIU in it.
 
-use crate::model::{Action, Command, Recipe, Role, Step, Workload};
+use crate::model::{Action, Command, PEER, Recipe, Role, Settings, Step, Stream, Workload};
 
 /// The folder of the guest in which every command runs.
 pub const WORK_FOLDER: &str = "/root/cell";
+
+/// How many ticks prove that a program goes on.
+pub(super) const PROOF: u32 = 5;
+/// How long a program may take to tell them, in seconds. A tick comes every 20 to 90 ms.
+pub(super) const PATIENCE: u64 = 30;
+
+/// What a step is lowered for.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The story's program.
+    pub workload: &'a Workload,
+    /// What its containers are started with.
+    pub settings: &'a Settings,
+}
 
 /// Lowers steps to commands.
 pub trait Engine: Sync + Send {
     /// Its name on the axis.
     fn name(&self) -> &str;
 
-    /// What it is made of, where its packages are not the userland's or CRIU's own.
+    /// The Debian packages that it is made of; `None` where CRIU's own are all that it takes.
     fn recipe(&self) -> Option<Recipe> {
         None
     }
 
+    /// How its daemon is configured, started and waited for, once in a guest, before any story.
+    fn daemon(&self) -> Vec<Command> {
+        Vec::new()
+    }
+
+    /// How the image of every container is made. The workloads' files are in the work folder.
+    fn image(&self) -> Vec<Command> {
+        Vec::new()
+    }
+
+    /// A line of `sh` that prints `name=value` for everything of the engine that has a version or a choice.
+    fn questions(&self) -> String {
+        ":".to_owned()
+    }
+
     /// What is asked of every guest before the first step.
-    fn probes(&self, features: &[String]) -> Vec<Probe>;
+    fn probes(&self, features: &[String]) -> Vec<Probe> {
+        criu_probes(features)
+    }
 
     /// The commands of one step, in order.
     ///
     /// # Errors
     /// When the engine has not the notion: the cell is skipped with its words.
-    fn lower(&self, step: &Step, workload: &Workload) -> Result<Vec<Action>, Refusal>;
+    fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal>;
+
+    /// The commands that would start the program anew where a restore was asked for: what a checker must catch.
+    ///
+    /// # Errors
+    /// When there is no such thing.
+    fn afresh(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal>;
+
+    /// What `sh` expands to the process id, as the guest counts, of the workload's root.
+    fn root(&self, container: Option<&str>) -> String;
 
     /// The commands that show the workload as it is now.
-    fn look(&self, workload: &Workload) -> Look {
-        Look::at_files(workload)
+    fn look(&self, container: Option<&str>, scene: &Scene<'_>) -> Look;
+
+    /// What is looked at when a command hangs.
+    fn daemons(&self) -> Daemons {
+        Daemons::default()
     }
+
+    /// Commands whose output is kept with every cell, by the file's name.
+    fn evidence(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+}
+
+/// What an engine has running, and where it keeps what it knows. No word holds a blank or a quote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Daemons {
+    /// The names of its processes, as `/proc/PID/comm` has them: 15 characters at the most.
+    pub names: &'static [&'static str],
+    /// Those that dump their goroutines at SIGUSR1, with a pattern of the file that they do it into.
+    pub dumps: &'static [(&'static str, &'static str)],
+    /// Its logs.
+    pub logs: &'static [&'static str],
+    /// The folders of its state, without images and root file systems.
+    pub folders: &'static [&'static str],
 }
 
 /// The commands of one look at a workload. Each output is read whole and by a command of its own, so that a half
@@ -38,21 +99,16 @@ pub struct Look {
     pub outputs: Vec<(String, Command)>,
     /// Prints every process's `stat`.
     pub stat: Command,
-    /// Prints the root's process id.
-    pub pid: Command,
+    /// Prints the engine's word for the container's state, if there is a container, and the root's process id, if
+    /// there is one.
+    pub root: Command,
+    /// Whether it prints a state.
+    pub contained: bool,
 }
 
-impl Look {
-    /// For a workload whose outputs are plain files of the guest.
-    fn at_files(workload: &Workload) -> Self {
-        let output = |file: &str| (file.to_owned(), Command::new(format!("cat {file}")));
-        Self {
-            outputs: workload.outputs().into_iter().map(output).collect(),
-            // A process may end between the shell's listing and cat's reading.
-            stat: Command::new("cat /proc/[0-9]*/stat 2>/dev/null || true"),
-            pid: Command::new("cat workload.pid"),
-        }
-    }
+/// Prints every process. One may end between the shell's listing and cat's reading.
+pub(super) fn stat() -> Command {
+    Command::new("cat /proc/[0-9]*/stat 2>/dev/null || true")
 }
 
 /// A question to a guest, and what its answer means.
@@ -74,6 +130,20 @@ pub enum Probe {
     },
 }
 
+/// CRIU starts and says what it can.
+pub(super) fn criu_probes(features: &[String]) -> Vec<Probe> {
+    let mut probes = vec![
+        Probe::Needed(Command::new("criu --version")),
+        Probe::Evidence(Command::new("criu check --all")),
+    ];
+    probes.extend(features.iter().map(|name| Probe::Feature {
+        works: Command::new("criu check"),
+        has: Command::new(format!("criu check --feature {name}")),
+        name: name.clone(),
+    }));
+    probes
+}
+
 /// Why an engine cannot play a step, in words for a skipped cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{engine} {words}")]
@@ -84,14 +154,124 @@ pub struct Refusal {
     pub words: String,
 }
 
+/// A refusal.
+pub(super) fn refuse<T>(engine: &dyn Engine, words: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { engine: engine.name().to_owned(), words: words.into() })
+}
+
 /// Runs a command in a guest.
 pub(super) fn run(on: Role, command: Command) -> Action {
     Action::Run(on, command)
 }
 
-/// Waits until every stream has told `more` ticks from now on, for at most `seconds`.
-pub(super) fn more_ticks(workload: &Workload, more: u32, seconds: u64) -> Command {
+/// Waits until every stream has told `more` ticks from now on, for at most `seconds`. `place` says where an output is.
+pub(super) fn more_ticks(
+    workload: &Workload,
+    more: u32,
+    seconds: u64,
+    place: &dyn Fn(&str) -> String,
+) -> Command {
+    ticks_of(workload.streams, more, seconds, place)
+}
+
+fn ticks_of(streams: &[Stream], more: u32, seconds: u64, place: &dyn Fn(&str) -> String) -> Command {
     let streams: Vec<_> =
-        workload.streams.iter().map(|stream| format!("{} {}", stream.who, stream.file)).collect();
+        streams.iter().map(|stream| format!("{} {}", stream.who, place(stream.file))).collect();
     Command::new(format!("sh ./more-ticks.sh {more} {seconds} {}", streams.join(" "))).within(seconds + 30)
+}
+
+/// The network of the world outside of the host, of RFC 5737's addresses for documentation: the host's own first.
+const OUTSIDE: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
+
+/// Connects a peer to the published port, and waits for its first ticks. It has a network namespace of its own, joined
+/// to the host by a pair of interfaces, as another machine would be: what it sends is forwarded, and goes through NAT
+/// where the engine has it.
+pub(super) fn connect(on: Role, talks_on: bool, scene: &Scene<'_>) -> Vec<Action> {
+    let [host, peer] = OUTSIDE;
+    let outside = format!(
+        "ip netns add outside && ip link add outside0 type veth peer name uplink netns outside && \
+         ip address add {host}/24 dev outside0 && ip link set outside0 up && \
+         ip -n outside address add {peer}/24 dev uplink && ip -n outside link set uplink up"
+    );
+    let port = scene.settings.publish.unwrap_or_default();
+    let peer = if talks_on { "--talking-peer" } else { "--peer" };
+    let talk = format!(
+        "ip netns exec outside setsid ./talker {peer} {host} {port} </dev/null >>{} 2>>workload.err &",
+        PEER.file
+    );
+    vec![
+        run(on, Command::new(outside)),
+        run(on, Command::new(talk)),
+        run(on, ticks_of(&[PEER], PROOF, PATIENCE, &str::to_owned)),
+    ]
+}
+
+/// Waits for the proof that the program goes on, and for its peer's, where it has one.
+pub(super) fn proof(on: Role, ticks: Action, scene: &Scene<'_>) -> Vec<Action> {
+    let mut actions = vec![ticks];
+    if scene.settings.publish.is_some() {
+        actions.push(run(on, ticks_of(&[PEER], PROOF, PATIENCE, &str::to_owned)));
+    }
+    actions
+}
+
+/// Waits for a second in which no stream tells a tick.
+pub(super) fn stands_still(workload: &Workload, place: &dyn Fn(&str) -> String) -> Command {
+    let Command { line, .. } = more_ticks(workload, 1, 1, place);
+    // Status 1 is that word of the script; any other end is no answer.
+    Command::new(format!("{line}; [ $? = 1 ]"))
+}
+
+/// What is not on the disk at a power cut is lost.
+pub(super) fn sync(on: Role) -> Vec<Action> {
+    vec![run(on, Command::new("sync"))]
+}
+
+/// One word of `sh`.
+pub(super) fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::plain;
+    use super::*;
+    use crate::model::Verb;
+
+    /// All commands of a step in a container that publishes a port, or why there are none.
+    fn lowered(engine: &str, verb: Verb) -> String {
+        let workload = Workload::named("talker").unwrap();
+        let settings = Settings { publish: Some(7000), ..Settings::default() };
+        match plain(engine).unwrap().lower(&Step::plain(verb), &Scene { workload, settings: &settings }) {
+            Ok(actions) => actions
+                .iter()
+                .map(|action| match action {
+                    Action::Run(_, command) => format!("{}\n", command.line),
+                    Action::Carry(file) => format!("carry {file}\n"),
+                })
+                .collect(),
+            Err(refusal) => refusal.to_string(),
+        }
+    }
+
+    #[rstest]
+    #[case("docker", " --publish 7000:7000 ")]
+    #[case("podman", " --publish 7000:7000 ")]
+    #[case("runc", "runc has no network of its own: it publishes no port")]
+    #[case("crun", "crun has no network of its own: it publishes no port")]
+    #[case("criu", "criu has no containers")]
+    fn a_published_port(#[case] engine: &str, #[case] expected: &str) {
+        let lines = lowered(engine, Verb::Start);
+        assert!(lines.contains(expected), "{lines}");
+    }
+
+    #[test]
+    fn a_peer_talks_from_outside_of_the_host() {
+        let lines = lowered("docker", Verb::Connect { talks_on: false });
+        let talk = "ip netns exec outside setsid ./talker --peer 192.0.2.1 7000 </dev/null >>peer.ticks";
+        assert!(lines.contains(talk), "{lines}");
+        assert!(lines.ends_with("sh ./more-ticks.sh 5 30 peer peer.ticks\n"), "{lines}");
+    }
 }

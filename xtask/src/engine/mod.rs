@@ -3,24 +3,38 @@
 mod criu;
 mod crun;
 mod docker;
+mod flags;
+mod here;
 mod lowering;
+mod oci;
 mod podman;
 mod runc;
 mod sabotage;
+mod series;
+#[cfg(test)]
+mod table;
 
-pub use lowering::{Engine, Look, Probe, Refusal, WORK_FOLDER};
+pub use here::{ANSWERS, CGROUPS_AWAY, HERE, beside_one};
+pub use lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER};
 pub use sabotage::Sabotage;
-
-use criu::Criu;
 
 use crate::model::Recipe;
 
 /// The names of all engines.
-pub const NAMES: &[&str] = &["criu"];
+pub const NAMES: &[&str] = &["criu", "docker", "podman", "podman-runc", "runc", "crun"];
 
-/// What engines are made of that have packages of their own.
-const RECIPES: &[(&str, Recipe)] =
-    &[("docker", docker::RECIPE), ("podman", podman::RECIPE), ("runc", runc::RECIPE), ("crun", crun::RECIPE)];
+/// The engine of that name, as it is.
+fn plain(name: &str) -> Option<Box<dyn Engine>> {
+    Some(match name {
+        "criu" => Box::new(criu::Criu),
+        "docker" => Box::new(docker::Docker),
+        "podman" => Box::new(podman::Podman { runtime: None }),
+        "podman-runc" => Box::new(podman::Podman { runtime: Some("runc") }),
+        "runc" => Box::new(runc::Runc),
+        "crun" => Box::new(crun::Crun),
+        _ => return None,
+    })
+}
 
 /// The name and the version of an ask: `docker@28` is docker in its newest 28.
 pub fn split(ask: &str) -> (&str, Option<&str>) {
@@ -32,26 +46,25 @@ pub fn split(ask: &str) -> (&str, Option<&str>) {
 
 /// What the engine of this ask is made of; none for `criu`, which is an axis of its own, and for what is no engine.
 pub fn recipe(ask: &str) -> Option<Recipe> {
-    let (name, _) = split(ask);
-    RECIPES.iter().find(|(known, _)| *known == name).map(|(_, recipe)| *recipe)
+    plain(split(ask).0)?.recipe()
 }
 
 /// The recipes of all engines that have one, by their names.
 pub fn recipes() -> impl Iterator<Item = (&'static str, Recipe)> {
-    RECIPES.iter().copied()
+    NAMES.iter().filter_map(|name| Some((*name, recipe(name)?)))
 }
 
 /// The engine of this ask, with a sabotage put into it where a test asks for one. One without packages has no versions.
 pub fn named(ask: &str, sabotage: Option<Sabotage>) -> Option<Box<dyn Engine>> {
     let (name, version) = split(ask);
-    if version.is_some() && recipe(ask).is_none() {
+    let engine = plain(name)?;
+    if version.is_some() && engine.recipe().is_none() {
         return None;
     }
-    match (name, sabotage) {
-        ("criu", None) => Some(Box::new(Criu)),
-        ("criu", Some(kind)) => Some(Box::new(sabotage::Sabotaged::new(Criu, kind))),
-        _ => None,
-    }
+    Some(match sabotage {
+        None => engine,
+        Some(kind) => Box::new(sabotage::Sabotaged::new(engine, kind)),
+    })
 }
 
 #[cfg(test)]
@@ -70,6 +83,18 @@ mod tests {
     ) {
         assert_eq!(split(ask), parts);
         assert_eq!(recipe(ask).map(|recipe| recipe.package), package);
+    }
+
+    /// They become words of a shell line, and are held against `/proc/PID/comm`.
+    #[test]
+    fn what_is_looked_at_in_a_hang_is_words() {
+        for engine in NAMES.iter().filter_map(|name| plain(name)) {
+            let Daemons { names, dumps, logs, folders } = engine.daemons();
+            let words = names.iter().chain(logs).chain(folders).chain(dumps.iter().map(|(_, glob)| glob));
+            assert!(words.into_iter().all(|word| !word.contains([' ', '\''])), "{}", engine.name());
+            assert!(names.iter().all(|name| name.len() <= 15), "{}", engine.name());
+            assert!(dumps.iter().all(|(name, _)| names.contains(name)), "{}", engine.name());
+        }
     }
 
     #[test]

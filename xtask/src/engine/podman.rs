@@ -1,6 +1,15 @@
-//! Podman, with both of the runtimes that it may use.
+//! podman, as its manual uses it: `podman container checkpoint`, `podman container restore`.
 
-use crate::model::Recipe;
+use super::flags;
+use super::lowering::{
+    Daemons, Engine, Look, PATIENCE, PROOF, Refusal, Scene, connect, more_ticks, proof, quoted, refuse, run,
+    stands_still, stat, sync,
+};
+use super::oci::{self, name};
+use crate::model::{Action, Command, Expectation, Recipe, Role, Step, Verb};
+
+/// Options of CRIU that podman has itself.
+const OPTS: &[&str] = &["--tcp-established", "--file-locks", "--ignore-rootfs", "--ignore-volumes"];
 
 /// What it is made of. bullseye has CNI's plugins in place of netavark, and has no libcriu.
 pub(super) const RECIPE: Recipe = Recipe {
@@ -20,3 +29,261 @@ pub(super) const RECIPE: Recipe = Recipe {
     ],
     opened: &["libcriu.so.2"],
 };
+
+/// The engine `podman`, with the runtime that it chooses, or with another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Podman {
+    /// `None` is podman's own choice.
+    pub(super) runtime: Option<&'static str>,
+}
+
+impl Engine for Podman {
+    fn name(&self) -> &str {
+        if self.runtime.is_some() { "podman-runc" } else { "podman" }
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        Some(RECIPE)
+    }
+
+    fn image(&self) -> Vec<Command> {
+        vec![oci::root_file_system(), Command::new(flags::import(&self.program())).within(120)]
+    }
+
+    fn questions(&self) -> String {
+        self.program()
+            + " info --format 'engine={{.Version.Version}}
+conmon={{.Host.Conmon.Version}}
+runtime={{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Version}}
+storage_driver={{.Store.GraphDriverName}}
+cgroup_version={{.Host.CgroupsVersion}}
+cgroup_driver={{.Host.CgroupManager}}
+security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.AppArmorEnabled}}, selinux {{.Host.Security.SELinuxEnabled}}' \
+         | sed -e 's/ version / /' -e '/^\\(commit\\|rundir\\|spec\\|+\\|go\\|libseccomp\\)/d'"
+    }
+
+    fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        let (on, workload) = (step.on, scene.workload);
+        let (name, podman) = (name(step.container.as_deref()), self.program());
+        if let Some(opt) = step.opts.iter().find(|opt| !OPTS.contains(&opt.as_str())) {
+            return refuse(self, format!("hands no {opt} to CRIU"));
+        }
+        let log = format!("\"$({podman} inspect --format '{{{{.HostConfig.LogConfig.Path}}}}' {name})\"");
+        let ticks = |more, seconds| {
+            run(on, more_ticks(workload, more, seconds, &|file| flags::stream(workload, file, &log)))
+        };
+        let plain = |words: &str| run(on, Command::new(format!("{podman} {words} {name}")));
+        Ok(match &step.verb {
+            Verb::Start => {
+                let mut actions = self.make(on, name, scene);
+                actions.push(ticks(1, PATIENCE));
+                actions
+            }
+            Verb::Ticks(more) => vec![ticks(*more, PATIENCE + u64::from(*more))],
+            Verb::PreDump { .. } | Verb::Dump { parent: Some(_), .. } => {
+                return refuse(self, "has its pre-checkpoints for one export only, not by name");
+            }
+            Verb::Dump { dir: true, .. } | Verb::Restore { dir: true, .. } => {
+                return refuse(self, "has no folder of checkpoints: it exports one as an archive");
+            }
+            Verb::Dump { to, leave_running, carried, .. } => {
+                vec![run(on, self.checkpoint(name, to, *leave_running, *carried, &step.opts))]
+            }
+            Verb::Restore { from, fresh, .. } => {
+                vec![run(on, self.restore(name, from, *fresh || on == Role::Destination, step, scene))]
+            }
+            Verb::Kill => vec![plain("kill"), plain("wait")],
+            Verb::Stop => vec![plain("stop --time 2"), plain("wait")],
+            Verb::StartAgain => vec![plain("start"), ticks(1, PATIENCE)],
+            Verb::Pause => vec![plain("pause")],
+            Verb::Unpause => vec![plain("unpause")],
+            Verb::Remove { force: false } => vec![plain("rm")],
+            Verb::Remove { force: true } => vec![plain("rm --force --time 2")],
+            Verb::Connect { talks_on } => connect(on, *talks_on, scene),
+            Verb::Exec(line) => {
+                vec![run(on, Command::new(format!("{podman} exec {name} sh -c {}", quoted(line))))]
+            }
+            Verb::Transfer { checkpoint } => self.transfer(checkpoint, scene),
+            Verb::Sync => sync(on),
+            // The machine's, and not the engine's.
+            Verb::PowerCut { amid: None } => Vec::new(),
+            Verb::PowerCut { .. } | Verb::Periodic { .. } | Verb::Newest(_) => {
+                return refuse(self, "gives a checkpoint its name before it is whole");
+            }
+            Verb::Expect(Expectation::Running | Expectation::Continues | Expectation::Fresh) => {
+                proof(on, ticks(PROOF, PATIENCE), scene)
+            }
+            Verb::Expect(Expectation::Paused) => {
+                vec![run(on, stands_still(workload, &|file| flags::stream(workload, file, &log)))]
+            }
+            Verb::Expect(_) => Vec::new(),
+            Verb::StopDaemon(_) => return refuse(self, "has no daemon"),
+            Verb::Forget(_) | Verb::Checkpoints(_) => return refuse(self, "keeps no list of checkpoints"),
+        })
+    }
+
+    fn afresh(&self, step: &Step, _scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        let line = format!("{} start {}", self.program(), name(step.container.as_deref()));
+        Ok(vec![run(step.on, Command::new(line))])
+    }
+
+    fn root(&self, container: Option<&str>) -> String {
+        format!("$({} inspect --format '{{{{.State.Pid}}}}' {})", self.program(), name(container))
+    }
+
+    fn look(&self, container: Option<&str>, scene: &Scene<'_>) -> Look {
+        let (name, podman) = (name(container), self.program());
+        let read = |file: &str| {
+            let line = if scene.workload.own_files {
+                format!("[ ! -e work/{file} ] || cat work/{file}")
+            } else {
+                flags::if_there(&format!("{podman} logs {name}"))
+            };
+            (file.to_owned(), Command::new(line))
+        };
+        let state = format!(
+            "{podman} inspect --format '{{{{.State.Status}}}}
+{{{{if .State.Pid}}}}{{{{.State.Pid}}}}{{{{end}}}}' {name}"
+        );
+        Look {
+            outputs: scene.workload.outputs().into_iter().map(read).collect(),
+            stat: stat(),
+            root: Command::new(flags::if_there(&state)),
+            contained: true,
+        }
+    }
+
+    fn daemons(&self) -> Daemons {
+        Daemons {
+            names: &["conmon", "runc", "crun", "criu"],
+            folders: &["/run/containers", "/run/crun", "/run/runc"],
+            ..Daemons::default()
+        }
+    }
+
+    fn evidence(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("podman-info", "podman info")]
+    }
+}
+
+impl Podman {
+    fn program(self) -> String {
+        match self.runtime {
+            None => "podman".to_owned(),
+            Some(runtime) => format!("podman --runtime {runtime}"),
+        }
+    }
+
+    /// The log is a file whatever the userland's own choice is: there is no journal in a guest.
+    fn make(self, on: Role, name: &str, scene: &Scene<'_>) -> Vec<Action> {
+        let mut actions = oci::folders(on, scene);
+        let line = flags::made("run -d --log-driver k8s-file", name, scene);
+        actions.push(run(on, Command::new(format!("{} {line}", self.program())).within(120)));
+        actions
+    }
+
+    /// `--keep` leaves the checkpoint where a second restore finds it.
+    fn checkpoint(self, name: &str, to: &str, stays: bool, carried: bool, opts: &[String]) -> Command {
+        let mut line = format!("{} container checkpoint --keep", self.program());
+        if stays {
+            line.push_str(" --leave-running");
+        }
+        if carried {
+            line.push_str(&format!(" --export \"$PWD/{to}.tar.gz\""));
+        }
+        Self::keeping(format!("{line}{} {name}", words(opts)), "dump")
+    }
+
+    fn restore(self, name: &str, from: &str, import: bool, step: &Step, scene: &Scene<'_>) -> Command {
+        let podman = self.program();
+        let opts = words(&step.opts);
+        if !import {
+            return Self::keeping(format!("{podman} container restore --keep{opts} {name}"), "restore");
+        }
+        let volumes = if scene.workload.own_files { "mkdir -p work && " } else { "" };
+        Self::keeping(
+            format!(
+                "{volumes}{podman} container restore --import \"$PWD/{from}.tar.gz\" --name {name}{opts}"
+            ),
+            "restore",
+        )
+    }
+
+    fn transfer(self, checkpoint: &str, scene: &Scene<'_>) -> Vec<Action> {
+        let archive = format!("{checkpoint}.tar.gz");
+        if !scene.workload.own_files {
+            return vec![Action::Carry(archive)];
+        }
+        vec![
+            run(Role::Source, Command::new("tar -cf carry.tar work").within(120)),
+            Action::Carry(archive),
+            Action::Carry("carry.tar".to_owned()),
+            run(Role::Destination, Command::new("tar -xpf carry.tar").within(120)),
+        ]
+    }
+
+    fn keeping(line: String, what: &str) -> Command {
+        // Only what this command wrote: the stamp is of the end of the one before.
+        let find = format!(
+            "find /var/lib/containers/storage/overlay-containers -name {what}.log -newer logs/stamp -printf '%T@ %p\\n'"
+        );
+        Command::new(line)
+            .within(120)
+            .then(format!(
+                "mkdir -p logs; [ -e logs/stamp ] || touch -d @0 logs/stamp; rm -f logs/{what}.log; \
+                 log=$({find} | sort -n | tail -n 1 | cut -d' ' -f2-); [ -z \"$log\" ] || cp \"$log\" logs/{what}.log; \
+                 touch logs/stamp"
+            ))
+            .keeping(format!("logs/{what}.log"))
+    }
+}
+
+fn words(opts: &[String]) -> String {
+    opts.iter().map(|opt| format!(" {opt}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::table::table;
+
+    #[test]
+    fn lowers() {
+        insta::assert_snapshot!(table(&Podman { runtime: None }), @r#"
+        start
+            source $ podman run -d --log-driver k8s-file --name looper --memory 64m looper-image ./ticker
+            source $ sh ./more-ticks.sh 1 30 ticker "$(podman inspect --format '{{.HostConfig.LogConfig.Path}}' looper)"
+        dump
+            source $ podman container checkpoint --keep --export "$PWD/one.tar.gz" looper
+        dump, leave running
+            source $ podman container checkpoint --keep --leave-running --export "$PWD/one.tar.gz" looper
+        restore
+            source $ podman container restore --keep looper
+        kill
+            source $ podman kill looper
+            source $ podman wait looper
+        stop
+            source $ podman stop --time 2 looper
+            source $ podman wait looper
+        pause
+            source $ podman pause looper
+        remove by force
+            source $ podman rm --force --time 2 looper
+        exec
+            source $ podman exec looper sh -c 'id -u'
+        transfer
+            carry one.tar.gz
+        checkpoints
+            - podman keeps no list of checkpoints
+        expect paused
+            source $ sh ./more-ticks.sh 1 1 ticker "$(podman inspect --format '{{.HostConfig.LogConfig.Path}}' looper)"; [ $? = 1 ]
+        restore in another container
+            source $ podman container restore --import "$PWD/one.tar.gz" --name clone
+        restore on the destination
+            destination $ podman container restore --import "$PWD/one.tar.gz" --name looper
+        look
+            podman inspect --format '{{.State.Status}}
+        {{if .State.Pid}}{{.State.Pid}}{{end}}' looper 2>look.err || grep -qiE 'no such (container|object)|no container with name' look.err
+        "#);
+    }
+}

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::criu;
-use super::lowering::{Engine, Probe, Refusal, run};
-use crate::model::{Action, Command, Role, Step, Verb, Workload};
+use super::lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, refuse, run};
+use super::series;
+use crate::model::{Action, Command, Recipe, Role, Step, Verb, Workload};
 
 /// What goes wrong unseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,15 +28,21 @@ pub enum Sabotage {
     LostItem,
     /// Instead of a restore after a kill, an impostor goes on from where the killed program was.
     NotBack,
-    /// The dump of a migration only stops the original, which runs on once the copy does.
+    /// The dump of a migration only stops the original, which runs on once the copy does; a container just runs on.
     LeftRunning,
+    /// A true restore, after which the container's limit of processes is taken away.
+    LostLimit,
+    /// Instead of a pause, nothing.
+    NotPaused,
+    /// In place of the newest whole checkpoint of a series, the one that the power cut left half written is restored.
+    HalfWritten,
     /// No fault of a restore: the guest's kernel panics in its place. The cell must be broken, and not fail.
     Panic,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::FreshStart,
         Self::LostTick,
         Self::ChangedPid,
@@ -44,6 +50,9 @@ impl Sabotage {
         Self::LostItem,
         Self::NotBack,
         Self::LeftRunning,
+        Self::LostLimit,
+        Self::NotPaused,
+        Self::HalfWritten,
         Self::Panic,
     ];
 
@@ -57,6 +66,9 @@ impl Sabotage {
             Self::LostItem => "lost-item",
             Self::NotBack => "not-back",
             Self::LeftRunning => "left-running",
+            Self::LostLimit => "lost-limit",
+            Self::NotPaused => "not-paused",
+            Self::HalfWritten => "half-written",
             Self::Panic => "panic",
         }
     }
@@ -74,48 +86,72 @@ impl fmt::Display for Sabotage {
 }
 
 /// An engine with a sabotage in it.
-pub(super) struct Sabotaged<E> {
-    engine: E,
+pub(super) struct Sabotaged {
+    engine: Box<dyn Engine>,
     kind: Sabotage,
     killed: AtomicBool,
 }
 
-impl<E: Engine> Sabotaged<E> {
-    pub(super) fn new(engine: E, kind: Sabotage) -> Self {
+impl Sabotaged {
+    pub(super) fn new(engine: Box<dyn Engine>, kind: Sabotage) -> Self {
         Self { engine, kind, killed: AtomicBool::new(false) }
     }
 }
 
-impl<E: Engine> Engine for Sabotaged<E> {
+impl Engine for Sabotaged {
     fn name(&self) -> &str {
         self.engine.name()
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        self.engine.recipe()
+    }
+
+    fn daemon(&self) -> Vec<Command> {
+        self.engine.daemon()
+    }
+
+    fn image(&self) -> Vec<Command> {
+        self.engine.image()
+    }
+
+    fn questions(&self) -> String {
+        self.engine.questions()
     }
 
     fn probes(&self, features: &[String]) -> Vec<Probe> {
         self.engine.probes(features)
     }
 
-    fn lower(&self, step: &Step, workload: &Workload) -> Result<Vec<Action>, Refusal> {
-        let true_lowering = || self.engine.lower(step, workload);
+    fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        let true_lowering = || self.engine.lower(step, scene);
+        let workload = scene.workload;
         match (self.kind, &step.verb) {
-            (Sabotage::FreshStart, Verb::Restore { .. }) => Ok(vec![run(step.on, criu::start(workload))]),
+            (Sabotage::FreshStart, Verb::Restore { fresh, .. }) => {
+                // A container that is made for the restore is made all the same.
+                let mut actions = if *fresh { true_lowering()? } else { Vec::new() };
+                actions.pop();
+                actions.extend(self.engine.afresh(step, scene)?);
+                Ok(actions)
+            }
             (Sabotage::LostTick, Verb::Restore { .. }) => {
-                Ok(vec![run(step.on, impostor(workload, 2, &Pid::Same))])
+                self.impostor(step.on, &impostor(workload, 2, &Pid::Same))
             }
             (Sabotage::ChangedPid, Verb::Restore { .. }) => {
-                Ok(vec![run(step.on, impostor(workload, 1, &Pid::Other))])
+                self.impostor(step.on, &impostor(workload, 1, &Pid::Other))
             }
             (Sabotage::Panic, Verb::Restore { .. }) => {
                 Ok(vec![run(step.on, Command::new("echo c >/proc/sysrq-trigger"))])
             }
             (Sabotage::ZeroedMemory, Verb::Restore { .. }) => {
                 let mut actions = true_lowering()?;
-                actions.push(run(step.on, zero_memory()));
+                actions.push(run(step.on, zero_memory(&self.engine.root(step.container.as_deref()))));
                 Ok(actions)
             }
             (Sabotage::LostItem, Verb::Restore { .. }) if workload.items => {
                 let mut actions = true_lowering()?;
-                actions.push(run(step.on, Command::new("kill -USR2 \"$(cat workload.pid)\"")));
+                let root = self.engine.root(step.container.as_deref());
+                actions.push(run(step.on, Command::new(format!("kill -USR2 {root}"))));
                 Ok(actions)
             }
             (Sabotage::NotBack, Verb::Kill) => {
@@ -123,11 +159,30 @@ impl<E: Engine> Engine for Sabotaged<E> {
                 true_lowering()
             }
             (Sabotage::NotBack, Verb::Restore { .. }) if self.killed.load(Ordering::Relaxed) => {
-                Ok(vec![run(step.on, impostor(workload, 1, &Pid::Same))])
+                self.impostor(step.on, &impostor(workload, 1, &Pid::Same))
+            }
+            (Sabotage::LeftRunning, Verb::Dump { to, parent, dir, carried, .. })
+                if self.engine.recipe().is_some() =>
+            {
+                let (to, parent, dir, carried) = (to.clone(), parent.clone(), *dir, *carried);
+                let verb = Verb::Dump { to, parent, leave_running: true, dir, carried };
+                self.engine.lower(&Step { verb, ..step.clone() }, scene)
+            }
+            (Sabotage::LeftRunning, Verb::Restore { .. }) if self.engine.recipe().is_some() => {
+                true_lowering()
+            }
+            (Sabotage::NotPaused, Verb::Pause) => Ok(Vec::new()),
+            (Sabotage::LostLimit, Verb::Restore { .. }) => {
+                let mut actions = true_lowering()?;
+                actions.push(run(step.on, unlimit(&self.engine.root(step.container.as_deref()))));
+                Ok(actions)
+            }
+            (Sabotage::HalfWritten, Verb::Newest(series)) => {
+                true_lowering().map(|_| series::half(step.on, series))
             }
             (Sabotage::LeftRunning, Verb::Dump { .. }) => {
                 let opts = step.opts.iter().cloned().chain(["--leave-stopped".to_owned()]).collect();
-                self.engine.lower(&Step { opts, ..step.clone() }, workload)
+                self.engine.lower(&Step { opts, ..step.clone() }, scene)
             }
             (Sabotage::LeftRunning, Verb::Restore { .. }) => {
                 let mut actions = true_lowering()?;
@@ -136,6 +191,36 @@ impl<E: Engine> Engine for Sabotaged<E> {
             }
             _ => true_lowering(),
         }
+    }
+
+    fn afresh(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        self.engine.afresh(step, scene)
+    }
+
+    fn root(&self, container: Option<&str>) -> String {
+        self.engine.root(container)
+    }
+
+    fn look(&self, container: Option<&str>, scene: &Scene<'_>) -> Look {
+        self.engine.look(container, scene)
+    }
+
+    fn daemons(&self) -> Daemons {
+        self.engine.daemons()
+    }
+
+    fn evidence(&self) -> Vec<(&'static str, &'static str)> {
+        self.engine.evidence()
+    }
+}
+
+impl Sabotaged {
+    /// An impostor is a process of the host: nobody would take it for a container's.
+    fn impostor(&self, on: Role, command: &Command) -> Result<Vec<Action>, Refusal> {
+        if self.engine.recipe().is_some() {
+            return refuse(self, format!("has no impostor for {}", self.kind));
+        }
+        Ok(vec![run(on, command.clone())])
     }
 }
 
@@ -161,13 +246,19 @@ fn impostor(workload: &Workload, ahead: u32, pid: &Pid) -> Command {
     ))
 }
 
-/// `ticker.where` holds the address and the length of the ticker's buffer, in hexadecimal.
-fn zero_memory() -> Command {
-    Command::new(
-        "read -r at length <ticker.where; \
-         dd if=/dev/zero of=/proc/\"$(cat workload.pid)\"/mem bs=4096 count=1 conv=notrunc \
-         oflag=seek_bytes seek=$((0x${at#0x} + 0x${length#0x} / 2))",
-    )
+/// `ticker.where`, in the folder that the program runs in, holds the address and the length of its buffer, in
+/// hexadecimal. An init of the engine's has the program as its only child.
+fn zero_memory(root: &str) -> Command {
+    Command::new(format!(
+        "pid={root}; while ! [ -e /proc/$pid/cwd/ticker.where ]; do pid=$(cat /proc/$pid/task/$pid/children) && \
+         [ -n \"$pid\" ] || exit 1; done; read -r at length </proc/$pid/cwd/ticker.where; \
+         dd if=/dev/zero of=/proc/$pid/mem bs=4096 count=1 conv=notrunc \
+         oflag=seek_bytes seek=$((0x${{at#0x}} + 0x${{length#0x}} / 2))"
+    ))
+}
+
+fn unlimit(root: &str) -> Command {
+    Command::new(format!("echo max >\"/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/{root}/cgroup)/pids.max\""))
 }
 
 fn signal(name: &str) -> Command {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant, SystemTime};
 
-use ::guest::wire::{DATA_MAX, Hello, How, Reply, Request};
+use ::guest::wire::{DATA_MAX, Hello, How, LAST_LOOK, Reply, Request};
 
 use super::capture::Capture;
 use super::link::{GRACE, Link, Turn, Watch, garbled};
@@ -116,7 +116,8 @@ impl Guest for Agent {
 
     fn run(&mut self, exec: &Exec) -> Result<Finished, Lost> {
         let started = Instant::now();
-        let within = exec.deadline.saturating_add(self.grace);
+        let look = if exec.at_deadline.is_some() { LAST_LOOK } else { Duration::ZERO };
+        let within = exec.deadline.saturating_add(look).saturating_add(self.grace);
         let id = self.link.fresh_id();
         let finished = |exit, stdout: Capture, stderr: Capture| Finished {
             exit,
@@ -218,6 +219,7 @@ fn wire(exec: &Exec) -> ::guest::wire::Exec {
         env: exec.env.clone(),
         cwd: exec.cwd.clone(),
         deadline_ms: Some(u64::try_from(exec.deadline.as_millis()).unwrap_or(u64::MAX)),
+        at_deadline: exec.at_deadline.clone(),
         stdin: !exec.stdin.is_empty(),
         tty: None,
     }

@@ -47,6 +47,9 @@ pub struct Exec {
     pub stdin: Vec<u8>,
     /// When it is killed, with its session and all its descendants.
     pub deadline: Duration,
+    /// A line of `sh` that is run in the same folder before that, while the command still lives; its process id is
+    /// `$HUNG`. What the line prints is lost. Default: none.
+    pub at_deadline: Option<String>,
 }
 
 impl Exec {
@@ -58,7 +61,15 @@ impl Exec {
             cwd: cwd.into(),
             stdin: Vec::new(),
             deadline,
+            at_deadline: None,
         }
+    }
+
+    /// The same, with a line that is run at its deadline.
+    #[must_use]
+    pub fn looked_at_by(mut self, line: impl Into<String>) -> Self {
+        self.at_deadline = Some(line.into());
+        self
     }
 }
 

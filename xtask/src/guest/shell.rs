@@ -62,6 +62,7 @@ pub fn shell(
         env: std::env::var("TERM").ok().map(|term| ("TERM".to_owned(), term)).into_iter().collect(),
         cwd: cwd.to_owned(),
         deadline_ms: None,
+        at_deadline: None,
         stdin: true,
         tty: Some(size),
     };

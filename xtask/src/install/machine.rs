@@ -50,6 +50,7 @@ pub const NEEDED: &[Needed] = &[
         proof: Proof::File("/usr/lib/x86_64-linux-gnu/libc.a"),
         for_what: "links the agent statically",
     },
+    program("busybox-static", "busybox", "is the root of a container, in a test"),
     program("kmod", "depmod", "lists a kernel's modules"),
     program("tar", "tar", "packs images"),
     program("xz-utils", "xz", "unpacks kernels and modules"),

@@ -27,6 +27,7 @@ mod kernel;
 mod kernels;
 mod lock;
 pub mod machine;
+mod modules;
 mod offers;
 mod package;
 mod qemu;

@@ -1,9 +1,10 @@
 //! From the record of one cell to its verdict.
 
 use super::history::{Finding, History, Unsound, consecutive, fails, items, memory, unasked};
+use super::measured::measured;
 use super::verdict::{Kind, Verdict};
-use super::{continues, gone, running};
-use crate::model::{Exit, Expectation, Stage, Verb, Workload};
+use super::{continues, fresh, gone, paused, peer, removed, running, unchanged};
+use crate::model::{Exit, Expectation, Hang, Stage, Verb, Workload};
 use crate::record::{CellRecord, CommandRecord, StepRecord};
 use crate::scenario::Story;
 
@@ -38,9 +39,11 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
     let history = History::new(story, workload, record);
     for step in &record.steps {
         if let Some(failed) = failed_command(step) {
-            let reason = in_words(failed.finished.exit);
-            // Neither the workload's start nor a copy of files is CRIU's doing.
-            if matches!(step.stage, Stage::Start | Stage::Transfer) {
+            let reason = why(failed);
+            // Neither the workload's start nor a copy of files nor a power cut is CRIU's doing.
+            let told = step.index.checked_sub(1).and_then(|index| story.steps.get(index));
+            let cuts = told.is_some_and(|told| matches!(told.verb, Verb::PowerCut { .. }));
+            if matches!(step.stage, Stage::Start | Stage::Transfer) || cuts {
                 return broken(format!("{}: {reason}: {}", step.text, failed.finished.stderr.trim()));
             }
             return Verdict {
@@ -49,8 +52,22 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
             };
         }
         let Some(index) = step.index.checked_sub(1) else { continue };
-        if index >= story.steps.len() {
+        let Some(told) = story.steps.get(index) else {
             return broken("the record and the plan do not belong together".to_owned());
+        };
+        if told.hangs {
+            return match hung(step) {
+                Ok(reason) => verdict(Kind::Pass, None, reason),
+                Err(Unsound::Fails(reason)) => verdict(Kind::Fail, Some(Stage::Verify), reason),
+                Err(Unsound::Unasked(reason)) => broken(reason),
+            };
+        }
+        if told.refused {
+            match refused(step) {
+                Ok(()) => continue,
+                Err(Unsound::Fails(reason)) => return verdict(Kind::Fail, Some(Stage::Verify), reason),
+                Err(Unsound::Unasked(reason)) => return broken(reason),
+            }
         }
         if let Err(Unsound::Fails(reason) | Unsound::Unasked(reason)) = sound_so_far(&history, index) {
             return broken(reason);
@@ -65,7 +82,40 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
     if played != story.steps.len() {
         return broken(format!("{played} of {} steps are in the record", story.steps.len()));
     }
-    verdict(Kind::Pass, None, String::new())
+    verdict(Kind::Pass, None, measured(&history))
+}
+
+/// Whether the engine refused what it should: by saying no, and not by hanging or dying.
+fn refused(step: &StepRecord) -> Finding {
+    let Some(last) = step.commands.last() else {
+        return Err(unasked(format!("{}: nothing was tried", step.text)));
+    };
+    match last.finished.exit {
+        Exit::Status(0) => fails(format!("{}: it was done", step.text)),
+        // A shell tells so of what it cannot run.
+        Exit::Status(status @ (126 | 127)) => {
+            Err(unasked(format!("{}: nobody was there to refuse it: exit status {status}", step.text)))
+        }
+        // A signal's, as a shell tells it; runc says no by 255.
+        Exit::Status(129..=192) | Exit::Signal(_) | Exit::TimedOut => {
+            fails(format!("{}: {}", step.text, why(last)))
+        }
+        Exit::Status(_) => Ok(()),
+    }
+}
+
+/// Whether a step hung that should, and was seen doing so: its words are those of any other hang.
+fn hung(step: &StepRecord) -> Result<String, Unsound> {
+    let Some(last) = step.commands.last() else {
+        return Err(unasked(format!("{}: nothing was tried", step.text)));
+    };
+    match &last.hang {
+        _ if last.finished.exit != Exit::TimedOut => {
+            Err(Unsound::Fails(format!("{}: it did not hang: {}", step.text, why(last))))
+        }
+        Some(hang) if hang.files > 0 && !hang.clause().is_empty() => Ok(why(last)),
+        _ => Err(unasked(format!("{}, and nothing was seen of where", why(last)))),
+    }
 }
 
 fn failed_command(step: &StepRecord) -> Option<&CommandRecord> {
@@ -74,12 +124,12 @@ fn failed_command(step: &StepRecord) -> Option<&CommandRecord> {
 
 /// Before anything was dumped, a witness that is wrong accuses the machine, not CRIU.
 fn sound_so_far(history: &History<'_>, step: usize) -> Finding {
-    if !matches!(history.story.steps[step].verb, Verb::Start | Verb::Ticks(_))
-        || history.step_before(step, |verb, _| !matches!(verb, Verb::Start | Verb::Ticks(_))).is_some()
+    if !at_first(&history.story.steps[step].verb)
+        || history.step_before(step, |it| !at_first(&it.verb)).is_some()
     {
         return Ok(());
     }
-    let look = history.look(history.story.steps[step].on, step)?;
+    let look = history.look(&history.story.steps[step].place(), step)?;
     let identities = history.identities(step)?;
     for (who, ticks) in history.ticks(look)? {
         let identity = identities.get(&who).ok_or_else(|| unasked(format!("`{who}` never ticked")))?;
@@ -87,7 +137,11 @@ fn sound_so_far(history: &History<'_>, step: usize) -> Finding {
         memory(history.workload, &ticks)?;
         items(history.workload, &ticks, identity)?;
     }
-    Ok(())
+    peer::sound(history, step)
+}
+
+fn at_first(verb: &Verb) -> bool {
+    matches!(verb, Verb::Start | Verb::Ticks(_) | Verb::Connect { .. })
 }
 
 /// Within an expectation the wait for ticks decides nothing by itself: the checkers say first what is wrong with the
@@ -107,8 +161,36 @@ fn expected(history: &History<'_>, step: usize) -> Finding {
         Verb::Expect(Expectation::Gone) => gone::check(history, step),
         Verb::Expect(Expectation::Running) => running::check(history, step),
         Verb::Expect(Expectation::Continues) => continues::check(history, step),
+        Verb::Expect(Expectation::Paused) => paused::check(history, step),
+        Verb::Expect(Expectation::Fresh) => fresh::check(history, step),
+        Verb::Expect(Expectation::Removed) => removed::check(history, step),
+        Verb::Expect(Expectation::Unchanged) => unchanged::check(history, step, |_| true),
+        Verb::Expect(Expectation::SameNetwork) => unchanged::check(history, step, unchanged::is_network),
         _ => Ok(()),
     }
+}
+
+/// Why a command did not succeed. One that was still running at its deadline hangs, and where is told if it was seen.
+fn why(command: &CommandRecord) -> String {
+    if command.finished.exit != Exit::TimedOut {
+        return in_words(command.finished.exit);
+    }
+    let seconds = command.hang.as_ref().map_or(command.finished.millis / 1000, |hang| hang.seconds);
+    let words = format!("hang: {} was still running after {seconds} s", shortened(&command.line));
+    match command.hang.as_ref().map(Hang::clause).filter(|clause| !clause.is_empty()) {
+        Some(clause) => format!("{words}: {clause}"),
+        None => words,
+    }
+}
+
+/// A line in a sentence: the first of it.
+fn shortened(line: &str) -> String {
+    const MOST: usize = 80;
+    let flat = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    if flat.chars().count() <= MOST {
+        return format!("`{flat}`");
+    }
+    format!("`{}…`", flat.chars().take(MOST).collect::<String>())
 }
 
 /// A shell tells of a signal with a status of 128 and more.

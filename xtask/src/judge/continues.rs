@@ -1,7 +1,8 @@
 //! `expect = "continues"`: what was restored is what was dumped, and goes on from where it was.
 
-use super::history::{Finding, History, Unsound, consecutive, fails, items, memory, unasked};
-use crate::model::{Observation, Tick, Verb};
+use super::history::{Finding, History, Unsound, consecutive, fails, items, listed, memory, unasked};
+use super::{peer, series};
+use crate::model::{Listed, Observation, Place, Step, Tick, Verb};
 
 /// The range that the first tick after a restore must lie in. One number, where the program was stopped by the dump:
 /// the tick after its last. Where it ran on, its last ticks before and after the dump are the bounds.
@@ -10,25 +11,35 @@ struct Due {
     to: u64,
 }
 
-/// Checks an expectation at a step, against the nearest restore before it on the same guest.
-pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
-    let role = history.story.steps[step].on;
+/// The restore that a step looks at, and the dump that it was restored from.
+pub(super) fn restored_and_dumped(history: &History<'_>, step: usize) -> Result<(usize, usize), Unsound> {
+    let place = history.story.steps[step].place();
     let restored = history
-        .step_before(step, |verb, on| on == role && matches!(verb, Verb::Restore { .. }))
+        .step_before(step, |it| it.place() == place && !it.refused && matches!(it.verb, Verb::Restore { .. }))
         .ok_or_else(|| unasked("nothing was restored before this step"))?;
-    let Verb::Restore { from } = &history.story.steps[restored].verb else {
+    let Verb::Restore { from, .. } = &history.story.steps[restored].verb else {
         return Err(unasked("nothing was restored before this step"));
     };
-    let dumped = history
-        .step_before(restored, |verb, _| matches!(verb, Verb::Dump { to, .. } if to == from))
-        .ok_or_else(|| unasked(format!("no dump made `{from}`")))?;
+    let dumps = |it: &Step| {
+        !it.refused && matches!(&it.verb, Verb::Dump { to, .. } | Verb::Periodic { to } if to == from)
+    };
+    let dumped =
+        history.step_before(restored, dumps).ok_or_else(|| unasked(format!("no dump made `{from}`")))?;
+    Ok((restored, dumped))
+}
 
-    let now = history.look(role, step)?;
-    let base = history.look_before(role, restored)?;
+/// Checks an expectation at a step, against the nearest restore before it in the same place.
+pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
+    let place = history.story.steps[step].place();
+    let (restored, dumped) = restored_and_dumped(history, step)?;
+
+    let now = history.look(&place, step)?;
+    let base = past(history, &place, restored, dumped, now)?;
+    listed(now, |state| state == Listed::Running, "it was restored")?;
     let identities = history.identities(dumped)?;
-    for (who, ticks) in history.ticks_after(now, Some(base))? {
+    for (who, ticks) in history.ticks_after(now, base)? {
         let identity = identities.get(&who).ok_or_else(|| never_ticked(&who))?;
-        let due = due(history, &who, dumped)?;
+        let due = due(history, &who, dumped, restored)?;
         let Some(first) = ticks.first() else {
             return fails(format!("`{who}` told no tick after the restore"));
         };
@@ -38,21 +49,50 @@ pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
         memory(history.workload, &ticks)?;
         items(history.workload, &ticks, identity)?;
     }
-    history.lives(now)
+    history.lives(now, step)?;
+    peer::check(history, step)
 }
 
-fn due(history: &History<'_>, who: &str, dumped: usize) -> Result<Due, Unsound> {
-    let Verb::Dump { leave_running, .. } = &history.story.steps[dumped].verb else {
-        return Err(unasked("the checkpoint is no dump"));
+/// What the outputs held before the restore. What is made by the restore has no past, but for a log that an engine
+/// carries with the checkpoint.
+fn past<'a>(
+    history: &History<'a>,
+    place: &Place,
+    restored: usize,
+    dumped: usize,
+    now: &Observation,
+) -> Result<Option<&'a Observation>, Unsound> {
+    let before = history.last_look_before(place, restored);
+    if before.is_some_and(|look| look.outputs.values().any(|output| !output.is_empty())) {
+        return Ok(before);
+    }
+    let source = history.story.steps[dumped].place();
+    let runs_on = matches!(history.story.steps[dumped].verb, Verb::Dump { leave_running: true, .. });
+    let original =
+        if runs_on { history.look_before(&source, dumped)? } else { history.look(&source, dumped)? };
+    let carried = |(file, output): (&String, &String)| {
+        now.outputs.get(file).is_some_and(|now| !output.is_empty() && now.starts_with(output.as_str()))
     };
-    let source = history.story.steps[dumped].on;
+    Ok(if original.outputs.iter().all(carried) { Some(original) } else { before })
+}
+
+fn due(history: &History<'_>, who: &str, dumped: usize, restored: usize) -> Result<Due, Unsound> {
+    let leave_running = match &history.story.steps[dumped].verb {
+        Verb::Dump { leave_running, .. } => leave_running,
+        Verb::Periodic { to } => {
+            let (before, after) = series::point(history, to, who, restored)?;
+            return Ok(Due { from: before.saturating_add(1), to: after.saturating_add(1) });
+        }
+        _ => return Err(unasked("the checkpoint is no dump")),
+    };
+    let source = history.story.steps[dumped].place();
     let last = |look: &Observation| -> Result<u64, Unsound> {
         let ticks = history.ticks(look)?;
         let last = ticks.get(who).and_then(|ticks| ticks.last()).map(|tick| tick.n);
         last.ok_or_else(|| never_ticked(who))
     };
-    let after = last(history.look(source, dumped)?)?;
-    let from = if *leave_running { last(history.look_before(source, dumped)?)? } else { after };
+    let after = last(history.look(&source, dumped)?)?;
+    let from = if *leave_running { last(history.look_before(&source, dumped)?)? } else { after };
     Ok(Due { from: from.saturating_add(1), to: after.saturating_add(1) })
 }
 

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use ::guest::witness::Expected;
 
-use crate::model::{Observation, Process, Role, Tick, Verb, Workload, parse_processes, parse_ticks};
-use crate::record::CellRecord;
+use crate::model::{
+    Listed, Observation, Place, Process, Role, Step, Tick, Verb, Workload, parse_inside, parse_processes,
+    parse_ticks,
+};
+use crate::record::{CellRecord, CommandRecord};
 use crate::scenario::Story;
 
 /// Why an expectation does not hold.
@@ -52,31 +55,61 @@ impl<'a> History<'a> {
         Self { story, workload, record }
     }
 
-    /// The last look at a guest in a step.
-    pub(super) fn look(&self, role: Role, step: usize) -> Result<&'a Observation, Unsound> {
-        let missing = || unasked(format!("nothing was seen of the {} in step {}", role.name(), step + 1));
-        self.looks(role, step).last().ok_or_else(missing)
+    /// The last look at a workload in a step.
+    pub(super) fn look(&self, place: &Place, step: usize) -> Result<&'a Observation, Unsound> {
+        let missing = || unasked(format!("nothing was seen of the {place} in step {}", step + 1));
+        self.looks(place, step).last().ok_or_else(missing)
     }
 
-    /// The last look at a guest before a step.
-    pub(super) fn look_before(&self, role: Role, step: usize) -> Result<&'a Observation, Unsound> {
-        let missing = || unasked(format!("nothing was seen of the {} before step {}", role.name(), step + 1));
-        (0..step).rev().find_map(|step| self.looks(role, step).last()).ok_or_else(missing)
+    /// The last look at a workload before a step.
+    pub(super) fn look_before(&self, place: &Place, step: usize) -> Result<&'a Observation, Unsound> {
+        let missing = || unasked(format!("nothing was seen of the {place} before step {}", step + 1));
+        self.last_look_before(place, step).ok_or_else(missing)
     }
 
-    /// The looks at a guest in one step. In the record, number 0 is the check before the story.
-    fn looks(&self, role: Role, step: usize) -> impl Iterator<Item = &'a Observation> {
-        self.record
+    /// The same, where there may be none: a container that is made by the step was never seen before.
+    pub(super) fn last_look_before(&self, place: &Place, step: usize) -> Option<&'a Observation> {
+        (0..step).rev().find_map(|step| self.looks(place, step).last())
+    }
+
+    /// The looks at a workload in one step. In the record, number 0 is the check before the story.
+    fn looks<'b>(&'b self, place: &'b Place, step: usize) -> impl Iterator<Item = &'a Observation> + 'b {
+        self.seen(step).filter(move |look| look.place() == *place)
+    }
+
+    /// Everything that was seen in a step.
+    fn seen(&self, step: usize) -> impl Iterator<Item = &'a Observation> + use<'a> {
+        let record: &'a CellRecord = self.record;
+        record
             .steps
             .iter()
             .filter(move |record| record.index == step + 1)
             .flat_map(|record| &record.observations)
-            .filter(move |look| look.role == role)
     }
 
-    /// The nearest step before this one with such a verb.
-    pub(super) fn step_before(&self, step: usize, wanted: impl Fn(&Verb, Role) -> bool) -> Option<usize> {
-        (0..step).rev().find(|&step| wanted(&self.story.steps[step].verb, self.story.steps[step].on))
+    /// What the first command of a step printed.
+    pub(super) fn printed(&self, step: usize) -> Option<&'a str> {
+        Some(self.commands(step).next()?.finished.stdout.as_str())
+    }
+
+    /// How long each command of a step took, in milliseconds.
+    pub(super) fn millis(&self, step: usize) -> Vec<u64> {
+        self.commands(step).map(|command| command.finished.millis).collect()
+    }
+
+    /// The lines that the commands of a step printed.
+    pub(super) fn printed_lines(&self, step: usize) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.commands(step).flat_map(|command| command.finished.stdout.lines())
+    }
+
+    fn commands(&self, step: usize) -> impl Iterator<Item = &'a CommandRecord> + use<'a> {
+        let record: &'a CellRecord = self.record;
+        record.steps.iter().filter(move |record| record.index == step + 1).flat_map(|record| &record.commands)
+    }
+
+    /// The nearest step before this one that is such a step.
+    pub(super) fn step_before(&self, step: usize, wanted: impl Fn(&Step) -> bool) -> Option<usize> {
+        (0..step).rev().find(|&step| wanted(&self.story.steps[step]))
     }
 
     /// The ticks of each counter in a look.
@@ -100,8 +133,8 @@ impl<'a> History<'a> {
                     "{file} does not begin with what was in it: it was cut or written over"
                 ));
             }
-            let whole_lines = before.rfind('\n').map_or(0, |end| end + 1);
-            let ticks = parse_ticks(&text[whole_lines..])
+            let untorn = self.untorn(look, file, text, before.rfind('\n').map_or(0, |end| end + 1));
+            let ticks = parse_ticks(&untorn)
                 .map_err(|line| Unsound::Fails(format!("a line in {file} is no tick: {line:?}")))?;
             for tick in ticks {
                 match streams.get_mut(&tick.who) {
@@ -113,31 +146,98 @@ impl<'a> History<'a> {
         Ok(streams)
     }
 
-    /// Who each counter is: what its first tick on the source says.
+    /// What an output holds from `begin` on, without the half lines that power cuts have left in it: of a line that was
+    /// being written out, the disk has what fits its blocks, and nobody ever ends it.
+    fn untorn(&self, look: &Observation, file: &str, text: &str, begin: usize) -> String {
+        let place = look.place();
+        let steps = self.story.steps.len();
+        let now = (0..steps).find(|&step| self.seen(step).any(|seen| std::ptr::eq(seen, look)));
+        let is_cut = |step: &usize| matches!(self.story.steps[*step].verb, Verb::PowerCut { .. });
+        let cuts = (0..now.map_or(0, |now| now + 1)).filter(is_cut);
+        let (mut whole, mut rest) = (String::new(), begin);
+        for survived in cuts.filter_map(|step| self.looks(&place, step).last()?.outputs.get(file)) {
+            let half = survived.rfind('\n').map_or(0, |end| end + 1);
+            if survived.len() > half && half >= rest && text.starts_with(survived.as_str()) {
+                whole.push_str(&text[rest..half]);
+                rest = survived.len();
+            }
+        }
+        whole + &text[rest..]
+    }
+
+    /// The ticks of each counter since the program was last started in a place, as they were seen in a step.
+    pub(super) fn life(&self, place: &Place, step: usize) -> Result<Streams, Unsound> {
+        let again = (0..=step).rev().find(|&it| {
+            let it = &self.story.steps[it];
+            it.place() == *place && it.verb == Verb::StartAgain
+        });
+        self.ticks_after(self.look(place, step)?, again.and_then(|again| self.last_look_before(place, again)))
+    }
+
+    /// Who each counter is: what its first tick on the source says, since it was last started.
     pub(super) fn identities(&self, step: usize) -> Result<BTreeMap<String, Identity>, Unsound> {
-        let ticks = self.ticks(self.look(Role::Source, step)?)?;
+        let ticks = self.life(&Place::host(Role::Source), step)?;
         Ok(ticks
             .iter()
             .filter_map(|(who, ticks)| Some((who.clone(), Identity::of(ticks.first()?))))
             .collect())
     }
 
-    /// The living processes of the workload: those of the session that its root leads.
-    pub(super) fn processes(look: &Observation) -> Result<Vec<Process>, Unsound> {
-        let root = look.pid.ok_or_else(|| unasked("the process id of the workload's root is not known"))?;
+    /// The living processes of the workload in a look: those of the session that its root leads, or those below the
+    /// container's root.
+    pub(super) fn processes(&self, look: &Observation, step: usize) -> Result<Vec<Process>, Unsound> {
         let all = parse_processes(&look.stat);
         if all.is_empty() {
             return Err(unasked("the guest's processes were not seen"));
         }
-        Ok(all.into_iter().filter(|process| process.session == root && process.is_alive()).collect())
+        let alive: Vec<Process> = all.into_iter().filter(Process::is_alive).collect();
+        if look.inside.is_none() {
+            let root =
+                look.pid.ok_or_else(|| unasked("the process id of the workload's root is not known"))?;
+            return Ok(alive.into_iter().filter(|process| process.session == root).collect());
+        }
+        // Every kernel in reach tells it of every process.
+        if look.inside.as_deref().is_some_and(|inside| !inside.contains("NSpid:")) {
+            return Err(unasked("the guest's pid namespaces were not seen"));
+        }
+        Ok(self.contained(look, step, alive))
     }
 
-    /// Whether the pids that the ticks of a look tell are those of living processes, in the workload's session.
-    pub(super) fn lives(&self, look: &Observation) -> Finding {
-        let alive = Self::processes(look)?;
+    /// The processes of a container: its root and what is below it, and whatever is in a pid namespace of its own and
+    /// below no other container's root.
+    fn contained(&self, look: &Observation, step: usize, alive: Vec<Process>) -> Vec<Process> {
+        let inside = parse_inside(look.inside.as_deref().unwrap_or_default());
+        let parents: BTreeMap<i32, i32> = alive.iter().map(|process| (process.pid, process.parent)).collect();
+        let below = |pid: i32, root: i32| {
+            std::iter::successors(Some(pid), |pid| parents.get(pid).copied()).any(|pid| pid == root)
+        };
+        let others: Vec<i32> = self
+            .seen(step)
+            .filter(|other| other.role == look.role && other.container != look.container)
+            .filter_map(|other| other.pid)
+            .collect();
+        alive
+            .into_iter()
+            .filter(|process| inside.contains_key(&process.pid))
+            .filter(|process| {
+                look.pid.is_some_and(|root| below(process.pid, root))
+                    || !others.iter().any(|&root| below(process.pid, root))
+            })
+            .collect()
+    }
+
+    /// Whether the pids that the ticks of a look tell are those of living processes of the workload.
+    pub(super) fn lives(&self, look: &Observation, step: usize) -> Finding {
+        let inside = look.inside.as_deref().map(parse_inside);
+        let own = |pid: i32| match &inside {
+            Some(inside) => inside.get(&pid).copied(),
+            None => Some(pid),
+        };
+        let alive: Vec<Option<i32>> =
+            self.processes(look, step)?.iter().map(|process| own(process.pid)).collect();
         for (who, ticks) in self.ticks(look)? {
             let Some(last) = ticks.last() else { continue };
-            if !alive.iter().any(|process| process.pid == last.pid) {
+            if !alive.contains(&Some(last.pid)) {
                 return fails(format!(
                     "`{who}` says that it is process {}, and no such process lives",
                     last.pid
@@ -145,6 +245,17 @@ impl<'a> History<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the engine's list says so, where there is one.
+pub(super) fn listed(look: &Observation, wanted: impl Fn(Listed) -> bool, due: &str) -> Finding {
+    match look.listed() {
+        Some(state) if !wanted(state) => {
+            let word = look.listed.as_deref().filter(|word| !word.is_empty()).unwrap_or("nothing");
+            fails(format!("{due}, and the engine's list says {word}"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -156,6 +267,11 @@ impl Identity {
             nonce: tick.nonce.clone(),
             items: tick.items.clone(),
         }
+    }
+
+    /// Whether a tick is of the same program.
+    pub(super) fn is_of(&self, tick: &Tick) -> bool {
+        self.nonce == tick.nonce && self.start == tick.start
     }
 
     /// Whether a tick is this counter's.

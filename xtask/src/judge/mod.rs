@@ -4,15 +4,24 @@
 //! What cannot be asked is broken, never a fail; what was not proven is never a pass.
 
 mod cell;
+#[cfg(test)]
+mod containers;
 mod continues;
+mod fresh;
 mod gone;
 mod history;
+mod measured;
 #[cfg(test)]
 mod past;
+mod paused;
+mod peer;
+mod removed;
 mod repeats;
 mod running;
+mod series;
 #[cfg(test)]
 mod tests;
+mod unchanged;
 mod verdict;
 
 pub use cell::judge;

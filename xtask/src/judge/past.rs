@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::guest::witness::Expected;
 
-use crate::model::{Exit, Expectation, Finished, Observation, Role, Step, Verb, Workload};
+use crate::model::{Exit, Expectation, Finished, Hang, Observation, Role, Settings, Step, Verb, Workload};
 use crate::record::{CellRecord, CommandRecord, StepRecord};
 use crate::scenario::Story;
 
@@ -71,6 +71,7 @@ impl Past {
             summary: "A made-up story.".to_owned(),
             workload: program.workload().to_owned(),
             features: Vec::new(),
+            settings: Settings::default(),
             steps: Vec::new(),
         };
         let record = CellRecord { seconds: Some(1.0), ..CellRecord::default() };
@@ -79,7 +80,7 @@ impl Past {
 
     /// A step in which `lines` came, after which the processes of `alive` live.
     pub(super) fn step(mut self, verb: Verb, on: Role, lines: &str, alive: &[i32]) -> Self {
-        self.story.steps.push(Step { verb, on, opts: Vec::new() });
+        self.story.steps.push(Step { on, ..Step::plain(verb) });
         let index = self.story.steps.len();
         let output = self.output.entry(on).or_default();
         output.push_str(lines);
@@ -91,6 +92,7 @@ impl Past {
             outputs: BTreeMap::from([(workload.output.to_owned(), output.clone())]),
             stat,
             pid: Some(321),
+            ..Observation::default()
         };
         self.record.steps.push(StepRecord {
             index,
@@ -99,6 +101,42 @@ impl Past {
             commands: Vec::new(),
             observations: vec![observation],
         });
+        self
+    }
+
+    /// The newest look was another one.
+    pub(super) fn saw(mut self, change: impl FnOnce(&mut Observation)) -> Self {
+        change(self.record.steps.last_mut().unwrap().observations.last_mut().unwrap());
+        self
+    }
+
+    /// The newest step is one that the engine must refuse.
+    pub(super) fn refused(mut self) -> Self {
+        self.story.steps.last_mut().unwrap().refused = true;
+        self
+    }
+
+    /// The newest step must hang, and nobody looked after it.
+    pub(super) fn hanging(mut self) -> Self {
+        let step = self.story.steps.last_mut().unwrap();
+        step.hangs = true;
+        let record = self.record.steps.last_mut().unwrap();
+        record.text = step.to_string();
+        record.observations.clear();
+        self
+    }
+
+    /// The power is cut, and that much of the output stays on the disk, to the byte.
+    pub(super) fn power_cut(mut self, bytes: usize, amid: Option<&str>) -> Self {
+        self.output.entry(Role::Source).or_default().truncate(bytes);
+        self.step(Verb::PowerCut { amid: amid.map(str::to_owned) }, Role::Source, "", &[])
+    }
+
+    /// The newest step's command printed this.
+    pub(super) fn printed(mut self, stdout: &str) -> Self {
+        self = self.ended(true, Exit::Status(0), "");
+        let command = self.record.steps.last_mut().and_then(|step| step.commands.last_mut());
+        command.unwrap().finished.stdout = stdout.to_owned();
         self
     }
 
@@ -119,7 +157,15 @@ impl Past {
             line: "criu".to_owned(),
             decisive,
             finished,
+            hang: None,
         });
+        self
+    }
+
+    /// The newest step's newest command was seen hanging so: what `hang.sh` found, and how many files were kept.
+    pub(super) fn seen_hanging(mut self, found: &str, files: usize) -> Self {
+        let command = self.record.steps.last_mut().and_then(|step| step.commands.last_mut()).unwrap();
+        command.hang = Some(Hang::parse(15, files, found));
         self
     }
 
@@ -133,6 +179,7 @@ impl Past {
             outputs: BTreeMap::from([("ticker.ticks".to_owned(), self.output[&Role::Destination].clone())]),
             stat: String::new(),
             pid: Some(321),
+            ..Observation::default()
         };
         self.record.steps.last_mut().unwrap().observations.push(carried);
         self
@@ -140,11 +187,11 @@ impl Past {
 }
 
 pub(super) fn dump(leave_running: bool) -> Verb {
-    Verb::Dump { to: "one".to_owned(), parent: None, leave_running }
+    Verb::Dump { to: "one".to_owned(), parent: None, leave_running, dir: false, carried: false }
 }
 
 pub(super) fn restore() -> Verb {
-    Verb::Restore { from: "one".to_owned() }
+    Verb::Restore { from: "one".to_owned(), dir: false, fresh: false }
 }
 
 pub(super) const CONTINUES: Verb = Verb::Expect(Expectation::Continues);

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::past::{CONTINUES, GONE, Past, Program, RUNNING, dump, restore};
 use super::{Kind, Verdict, judge};
-use crate::model::{Exit, Lost, Role, Stage, Verb};
+use crate::model::{Exit, Expectation, Lost, Role, Stage, Verb};
 
 const HERE: Role = Role::Source;
 const THERE: Role = Role::Destination;
@@ -281,8 +281,126 @@ fn a_workload_that_is_unsound_before_any_dump_accuses_nobody() {
     assert_eq!(verdict(&past).kind, Kind::Broken);
 }
 
+const STOPPED: &str = "own docker 500 S futex_wait_queue 202 -\nengine dockerd 300 T do_signal_stop 202 -\n";
+
+#[test]
+fn a_hang_fails_at_its_stage_and_says_where() {
+    let past = || dumped(&mut Program::new()).command(Exit::TimedOut, "");
+    let seen = verdict(&past().seen_hanging(STOPPED, 7));
+    assert_eq!((seen.kind, seen.stage), (Kind::Fail, Some(Stage::Dump)));
+    assert_eq!(
+        seen.reason,
+        "hang: `criu` was still running after 15 s: docker waits in futex_wait_queue; dockerd is stopped (T)"
+    );
+    assert_eq!(verdict(&past()).reason, "hang: `criu` was still running after 0 s");
+}
+
+#[rstest]
+#[case::seen(Exit::TimedOut, Some((STOPPED, 7)), Kind::Pass, "hang: `criu` was still running after 15 s: docker")]
+#[case::unseen(Exit::TimedOut, None, Kind::Broken, "nothing was seen of where")]
+#[case::no_files(Exit::TimedOut, Some((STOPPED, 0)), Kind::Broken, "nothing was seen of where")]
+#[case::nowhere(Exit::TimedOut, Some(("", 7)), Kind::Broken, "nothing was seen of where")]
+#[case::done(Exit::Status(0), None, Kind::Fail, "dump one, which hangs: it did not hang: exit status 0")]
+#[case::failed(Exit::Status(1), None, Kind::Fail, "it did not hang: exit status 1")]
+fn what_must_hang(
+    #[case] exit: Exit,
+    #[case] seen: Option<(&str, usize)>,
+    #[case] kind: Kind,
+    #[case] reason: &str,
+) {
+    let mut past = dumped(&mut Program::new()).hanging().wait(exit, "");
+    if let Some((found, files)) = seen {
+        past = past.seen_hanging(found, files);
+    }
+    let verdict = verdict(&past);
+    assert_eq!(verdict.kind, kind, "{}", verdict.reason);
+    assert!(verdict.reason.contains(reason), "{}", verdict.reason);
+}
+
 #[test]
 fn a_signal_is_told_by_its_number() {
     let past = dumped(&mut Program::new()).command(Exit::Status(139), "");
     assert_eq!(verdict(&past).reason, "killed by signal 11");
+}
+
+/// A series of checkpoints of a program whose power is cut at tick 30, when its log has lost what came after 20 and
+/// half a line; the restore goes on at `first`.
+fn cut_amid_a_series(first: u64, point: &str) -> Past {
+    let mut program = Program::new();
+    let started = program.tick(10);
+    let kept = program.tick(10);
+    let lost = program.tick(10);
+    let on_disk = started.len() + kept.len() + 40;
+    let past = Past::new()
+        .step(Verb::Start, HERE, &started, &[321])
+        .step(Verb::Periodic { to: "one".to_owned() }, HERE, &(kept + &lost), &[321])
+        .power_cut(on_disk, Some("one"))
+        .printed("held images/one.5.new\ntold ticker 30 \n")
+        .step(GONE, HERE, "", &[])
+        .step(Verb::Newest("one".to_owned()), HERE, "", &[])
+        .printed(point)
+        .step(restore(), HERE, "", &[321]);
+    program.n = first - 1;
+    let lines = program.tick(6);
+    past.step(CONTINUES, HERE, &lines, &[321])
+}
+
+#[test]
+fn after_a_power_cut_the_last_whole_checkpoint_is_what_is_due() {
+    let point = "newest one.4 of one one.4 one.5.new\nbefore ticker 22 \nafter ticker 25 \n";
+    let sound = verdict(&cut_amid_a_series(24, point));
+    let words = "`ticker` was at tick 30 when the power went, and went on at 24: 7 ticks were computed twice";
+    assert_eq!((sound.kind, sound.reason.as_str()), (Kind::Pass, words));
+    fails(&cut_amid_a_series(22, point), "went back too far: one of 23 to 26 was due");
+    fails(&cut_amid_a_series(27, point), "went on too far: one of 23 to 26 was due");
+    assert_eq!(verdict(&cut_amid_a_series(24, "newest one.4\n")).kind, Kind::Broken);
+}
+
+/// A tick that was told after the boot and before the restore is nobody's.
+#[test]
+fn what_ticks_after_a_power_cut_is_not_gone() {
+    let past = dumped(&mut Program::new()).power_cut(500, None).step(GONE, HERE, "", &[]);
+    assert_eq!(verdict(&past).kind, Kind::Pass, "{}", verdict(&past).reason);
+    let mut program = Program::new();
+    let past = dumped(&mut program).power_cut(500, None);
+    fails(&past.step(GONE, HERE, &program.tick(1), &[]), "although it is gone");
+}
+
+/// Nobody's fault but the machine's.
+#[test]
+fn a_power_cut_that_cannot_be_made_is_broken() {
+    let past =
+        dumped(&mut Program::new()).power_cut(500, Some("one")).command(Exit::Status(1), "no dump was met");
+    assert_eq!(verdict(&past).kind, Kind::Broken);
+}
+
+/// It is another program than before, and what is dumped of it is its own.
+#[test]
+fn a_program_that_was_started_again_has_an_identity_of_its_own() {
+    let mut second = Program { nonce: 0xBEEF, ..Program::new() };
+    let past = Past::new()
+        .step(Verb::Start, HERE, &Program::new().tick(5), &[321])
+        .step(Verb::Kill, HERE, "", &[])
+        .step(Verb::StartAgain, HERE, &second.tick(2), &[321])
+        .step(Verb::Expect(Expectation::Fresh), HERE, &second.tick(5), &[321])
+        .step(RUNNING, HERE, &second.tick(5), &[321])
+        .step(dump(false), HERE, &second.tick(1), &[])
+        .step(restore(), HERE, "", &[321])
+        .step(CONTINUES, HERE, &second.tick(6), &[321]);
+    assert_eq!(verdict(&past).kind, Kind::Pass, "{}", verdict(&past).reason);
+}
+
+#[test]
+fn a_start_and_the_restores_after_it_are_measured() {
+    let mut program = Program::new();
+    let past = Past::new()
+        .step(Verb::Start, HERE, &program.tick(2), &[321])
+        .command(Exit::Status(0), "")
+        .step(dump(false), HERE, "", &[])
+        .step(restore(), HERE, "", &[321])
+        .command(Exit::Status(0), "")
+        .step(Verb::Ticks(1), HERE, &program.tick(1), &[321])
+        .step(CONTINUES, HERE, &program.tick(6), &[321]);
+    let words = "cold start 0.0 s, restores 0.0 s";
+    assert_eq!((verdict(&past).kind, verdict(&past).reason.as_str()), (Kind::Pass, words));
 }

@@ -63,7 +63,7 @@ pub struct Verdict {
     pub kind: Kind,
     /// Where it failed, where it did.
     pub stage: Option<Stage>,
-    /// Why, in a CRIU developer's words; empty for a plain pass.
+    /// Why, in a CRIU developer's words; of a pass what it has measured, and empty for a plain one.
     pub reason: String,
     /// The first line that says `Error` in the log of that stage.
     pub first_error: Option<String>,

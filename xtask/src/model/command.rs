@@ -35,12 +35,16 @@ pub struct Command {
     /// Files, relative to the work folder, that are kept with the cell when the command has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
+    /// A line that is run when the command has ended, however it did: it puts the files of `keep` into place. What
+    /// becomes of it changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 impl Command {
     /// A command with the usual deadline of 60 s.
     pub fn new(line: impl Into<String>) -> Self {
-        Self { line: line.into(), deadline: Duration::from_secs(60), keep: Vec::new() }
+        Self { line: line.into(), deadline: Duration::from_secs(60), keep: Vec::new(), after: None }
     }
 
     /// The same with another deadline.
@@ -54,6 +58,13 @@ impl Command {
     #[must_use]
     pub fn keeping(mut self, file: impl Into<String>) -> Self {
         self.keep.push(file.into());
+        self
+    }
+
+    /// The same, with a line that is run afterwards, however it ended.
+    #[must_use]
+    pub fn then(mut self, line: impl Into<String>) -> Self {
+        self.after = Some(line.into());
         self
     }
 }

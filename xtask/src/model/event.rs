@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellId, Finished, Observation, Role, Stage};
+use super::{CellId, Finished, Hang, Observation, Role, Stage};
 
 /// Takes events. The writer of the record is one, the progress bar another, a test's list a third.
 pub trait Telling: Sync {
@@ -81,6 +81,9 @@ pub enum Event {
         decisive: bool,
         /// How it ended, with its output.
         finished: Finished,
+        /// What was seen of it at its deadline, where it was still running then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hang: Option<Hang>,
     },
     /// The workload was looked at.
     Observed {
@@ -187,6 +190,12 @@ pub struct GuestFacts {
     pub criu: String,
     /// The libc that CRIU runs on: `own 2.41`, `userland 2.36`.
     pub criu_libc: String,
+    /// The version that the engine says of itself; empty where it is CRIU.
+    #[serde(default)]
+    pub engine: String,
+    /// What the engine says of what it stands on, by name: containerd, runc, storage driver, cgroup version, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stack: BTreeMap<String, String>,
     /// `model name` of /proc/cpuinfo.
     pub cpu: String,
     /// The virtual machine's program and accelerator: `QEMU 10.0.2, tcg`.

@@ -3,15 +3,19 @@
 mod axes;
 mod command;
 mod event;
+mod hang;
 mod observation;
 mod recipe;
+mod settings;
 mod step;
 mod workload;
 
 pub use axes::{CellId, HostAsk, Libc};
 pub use command::{Action, Command, Exit, Finished, Role};
 pub use event::{Event, GuestFacts, Lost, Telling};
-pub use observation::{Observation, Process, Tick, parse_processes, parse_ticks};
+pub use hang::{Hang, Waiter};
+pub use observation::{Listed, Observation, Process, Tick, parse_inside, parse_processes, parse_ticks};
 pub use recipe::Recipe;
-pub use step::{Expectation, Stage, Step, Verb};
-pub use workload::{Stream, WORKLOADS, Workload};
+pub use settings::Settings;
+pub use step::{Expectation, Place, Stage, Step, Stopped, Verb};
+pub use workload::{PEER, Stream, WORKLOADS, Workload};

@@ -8,19 +8,74 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::{Place, Role};
 
-/// One look at one guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One look at one workload in one guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// Which guest.
     pub role: Role,
+    /// Which container, where it is not the one that the story began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// Each output file of the workload by name, whole.
     pub outputs: BTreeMap<String, String>,
     /// `/proc/*/stat`, as read.
     pub stat: String,
-    /// The process id that the workload was started under, once there is one.
+    /// The process id, as the guest counts, of the workload's root, while there is one.
     pub pid: Option<i32>,
+    /// The `NSpid` line of each process, with its file's name; `None` where nothing is contained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
+    /// What the engine's list says of the container, in its own word; empty where it is not in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<String>,
+    /// What the container is, item by item: a namespace, a limit, a right.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub items: BTreeMap<String, String>,
+}
+
+impl Observation {
+    /// What was looked at.
+    pub fn place(&self) -> Place {
+        Place { on: self.role, container: self.container.clone() }
+    }
+
+    /// What the engine's list says, where there is an engine that has one.
+    pub fn listed(&self) -> Option<Listed> {
+        self.listed.as_deref().map(Listed::of)
+    }
+}
+
+/// What an engine's list says of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// Nothing: it is not in the list.
+    Missing,
+    /// Made, and never started.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen.
+    Paused,
+    /// Ended.
+    Stopped,
+    /// A word that nobody knows.
+    Unknown,
+}
+
+impl Listed {
+    /// The words of docker, podman, runc and crun.
+    fn of(word: &str) -> Self {
+        match word {
+            "" => Self::Missing,
+            "created" | "configured" | "initialized" => Self::Created,
+            "running" => Self::Running,
+            "paused" => Self::Paused,
+            "exited" | "stopped" | "dead" => Self::Stopped,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// One line of a workload's output.
@@ -91,6 +146,19 @@ fn parse_tick(line: &str) -> Option<Tick> {
         items: fields.get("items").map(|&names| names.to_owned()),
         lost: fields.get("lost").map(|&names| names.to_owned()),
     })
+}
+
+/// The process id that each process has for itself, by the one that the guest counts: from `/proc/PID/status:NSpid:`
+/// lines. Only those that are in a pid namespace of their own.
+pub fn parse_inside(text: &str) -> BTreeMap<i32, i32> {
+    text.lines()
+        .filter_map(|line| {
+            let (_, ids) = line.split_once("NSpid:")?;
+            let mut ids = ids.split_whitespace().map(str::parse);
+            let outer = ids.next()?.ok()?;
+            Some((outer, ids.next_back()?.ok()?))
+        })
+        .collect()
 }
 
 /// The processes in a concatenation of `/proc/*/stat`. The name may hold blanks and brackets: its end is the last `)`.

@@ -13,6 +13,8 @@ pub struct Workload {
     pub command: &'static str,
     /// Where the command's standard output goes.
     pub output: &'static str,
+    /// Whether it opens its outputs itself, in the folder that it runs in, and uses no standard output.
+    pub own_files: bool,
     /// Its counters.
     pub streams: &'static [Stream],
     /// Whether its ticks carry a checksum over memory that `guest::witness` can foretell.
@@ -30,6 +32,9 @@ pub struct Stream {
     pub file: &'static str,
 }
 
+/// What the peer of a service tells, on the service's host: one tick for each answer (`guest/workloads/talker.c`).
+pub const PEER: Stream = Stream { who: "peer", file: "peer.ticks" };
+
 /// All of them.
 pub const WORKLOADS: &[Workload] = &[
     Workload {
@@ -38,6 +43,7 @@ pub const WORKLOADS: &[Workload] = &[
         files: &["counter.sh"],
         command: "sh ./counter.sh",
         output: "counter.ticks",
+        own_files: false,
         streams: &[Stream { who: "counter", file: "counter.ticks" }],
         witness: false,
         items: false,
@@ -48,6 +54,7 @@ pub const WORKLOADS: &[Workload] = &[
         files: &["fork-app.sh", "fork-app"],
         command: "sh ./fork-app.sh",
         output: "fork-app-script.ticks",
+        own_files: true,
         streams: &[
             Stream { who: "script", file: "fork-app-script.ticks" },
             Stream { who: "parent", file: "fork-app.ticks" },
@@ -62,6 +69,7 @@ pub const WORKLOADS: &[Workload] = &[
         files: &["ticker"],
         command: "./ticker",
         output: "ticker.ticks",
+        own_files: false,
         streams: &[Stream { who: "ticker", file: "ticker.ticks" }],
         witness: true,
         items: false,
@@ -72,6 +80,7 @@ pub const WORKLOADS: &[Workload] = &[
         files: &["files"],
         command: "./files",
         output: "files.ticks",
+        own_files: false,
         streams: &[Stream { who: "files", file: "files.ticks" }],
         witness: false,
         items: true,
@@ -82,9 +91,21 @@ pub const WORKLOADS: &[Workload] = &[
         files: &["threads"],
         command: "./threads",
         output: "threads.ticks",
+        own_files: false,
         streams: &[Stream { who: "threads", file: "threads.ticks" }],
         witness: false,
         items: true,
+    },
+    Workload {
+        name: "service",
+        summary: "a C server that is ready after ten seconds, and has a checksum over 4 MiB like `ticker`",
+        files: &["service"],
+        command: "./service",
+        output: "service.ticks",
+        own_files: false,
+        streams: &[Stream { who: "service", file: "service.ticks" }],
+        witness: true,
+        items: false,
     },
     Workload {
         name: "timerfd",
@@ -92,7 +113,19 @@ pub const WORKLOADS: &[Workload] = &[
         files: &["timerfd"],
         command: "./timerfd",
         output: "timerfd.ticks",
+        own_files: false,
         streams: &[Stream { who: "timerfd", file: "timerfd.ticks" }],
+        witness: false,
+        items: true,
+    },
+    Workload {
+        name: "talker",
+        summary: "a C program that listens on TCP port 7000, and holds the first connection that it gets",
+        files: &["talker"],
+        command: "./talker 7000",
+        output: "talker.ticks",
+        own_files: false,
+        streams: &[Stream { who: "talker", file: "talker.ticks" }],
         witness: false,
         items: true,
     },

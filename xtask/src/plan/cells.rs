@@ -88,7 +88,7 @@ impl Plan {
                         repeat,
                         host: host.clone(),
                     };
-                    match refuses(&host, story) {
+                    match profile.excepted(&host).or_else(|| refuses(&host, story)) {
                         Some(reason) => plan.skipped.push(SkippedCell { cell, reason }),
                         None => plan.cell.push(cell),
                     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::install::{Config, ConfigError, OwnCriu, OwnKernel, Suite};
+use crate::model::HostAsk;
 use crate::toml_file::{ReadError, Source};
 
 /// `scenarios/matrix/NAME.toml`, or any file of this shape.
@@ -29,6 +30,9 @@ pub struct Profile {
     /// Scenarios, by name or glob. Default: `["*"]`.
     #[serde(default = "scenario")]
     pub scenario: Vec<String>,
+    /// Hosts that are left out, each with its reason. Default: none.
+    #[serde(default)]
+    pub except: Vec<Except>,
     /// A guest's memory, MiB. Default: 512.
     #[serde(default = "memory_mib")]
     pub memory_mib: u32,
@@ -47,6 +51,36 @@ pub struct Profile {
     /// The file's folder: paths in the file are meant from there.
     #[serde(skip)]
     folder: PathBuf,
+}
+
+/// `[[except]]`: hosts of a profile that are not asked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Except {
+    /// Those with this kernel. Default: all.
+    pub kernel: Option<String>,
+    /// Those with this userland. Default: all.
+    pub userland: Option<String>,
+    /// Those with this CRIU. Default: all.
+    pub criu: Option<String>,
+    /// Those with this engine. Default: all.
+    pub engine: Option<String>,
+    /// Why, for the skipped cells. Required.
+    pub reason: String,
+}
+
+impl Except {
+    /// Whether a host is meant.
+    fn means(&self, host: &HostAsk) -> bool {
+        [
+            (&self.kernel, &host.kernel),
+            (&self.userland, &host.userland),
+            (&self.criu, &host.criu),
+            (&self.engine, &host.engine),
+        ]
+        .into_iter()
+        .all(|(wanted, has)| wanted.as_ref().is_none_or(|wanted| wanted == has))
+    }
 }
 
 fn engine() -> Vec<String> {
@@ -133,6 +167,11 @@ impl Profile {
                 *mine = given;
             }
         }
+    }
+
+    /// Why a host is not asked, where it is left out.
+    pub fn excepted(&self, host: &HostAsk) -> Option<String> {
+        self.except.iter().find(|except| except.means(host)).map(|except| except.reason.clone())
     }
 
     /// The part that resolving and installing need.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::model::{CellId, Event, Finished, GuestFacts, Lost, Observation, Role, Stage, Telling};
+use crate::model::{CellId, Event, Finished, GuestFacts, Hang, Lost, Observation, Role, Stage, Telling};
 
 /// All that a record tells of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,6 +77,8 @@ pub struct CommandRecord {
     pub decisive: bool,
     /// How it ended, with its output.
     pub finished: Finished,
+    /// What was seen of it at its deadline, where it was still running then.
+    pub hang: Option<Hang>,
 }
 
 /// One file in a cell's folder.
@@ -161,12 +163,13 @@ impl CellRecord {
                     observations: Vec::new(),
                 });
             }
-            Event::CommandEnded { step, role, line, decisive, finished, .. } => {
+            Event::CommandEnded { step, role, line, decisive, finished, hang, .. } => {
                 let command = CommandRecord {
                     role: *role,
                     line: line.clone(),
                     decisive: *decisive,
                     finished: finished.clone(),
+                    hang: hang.clone(),
                 };
                 self.step(*step).commands.push(command);
             }

@@ -151,13 +151,25 @@ impl OpenCell {
 }
 
 fn ticks(observation: &Observation) -> String {
-    let Observation { role, outputs, stat, pid } = observation;
+    let Observation { outputs, stat, pid, inside, listed, items, .. } = observation;
     let pid = pid.map_or("none yet".to_owned(), |pid| pid.to_string());
-    let mut text = format!("# in the {} guest, started as pid {pid}\n", role.name());
+    let mut text = format!("# {}, root process {pid}\n", observation.place());
+    if let Some(word) = listed {
+        let _ = writeln!(text, "== the engine's list\n{word}");
+    }
     for (name, output) in outputs {
         let _ = writeln!(text, "== {name}\n{output}");
     }
+    if !items.is_empty() {
+        let _ = writeln!(text, "== what it is");
+    }
+    for (name, value) in items {
+        let _ = writeln!(text, "{name} {value}");
+    }
     let _ = write!(text, "== /proc/*/stat\n{stat}");
+    if let Some(inside) = inside {
+        let _ = write!(text, "== /proc/*/status: NSpid\n{inside}");
+    }
     text
 }
 
@@ -210,7 +222,7 @@ mod tests {
         criu dump -t 321 -D one
         "#);
         insta::assert_snapshot!(read("02-verify-01.ticks"), @r#"
-        # in the source guest, started as pid 321
+        # source, root process 321
         == out
         who=c n=1 pid=321
         who=c n=2 pi

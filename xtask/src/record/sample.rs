@@ -37,6 +37,7 @@ pub(crate) fn cell(scenario: &str) -> Vec<Event> {
         line: line.into(),
         decisive: step > 0,
         finished: Finished { exit, stdout: stdout.into(), stderr: stderr.into(), millis: 412 },
+        hang: None,
     };
     vec![
         Event::CellStarted { cell: cell.clone(), at: "2026-11-03T12:00:01Z".into() },
@@ -59,6 +60,7 @@ pub(crate) fn cell(scenario: &str) -> Vec<Event> {
                 outputs: BTreeMap::from([("out".into(), "who=c n=1 pid=321\nwho=c n=2 pi".into())]),
                 stat: "321 (sh) S 1 321 321\n".into(),
                 pid: Some(321),
+                ..Observation::default()
             },
         },
         Event::FileKept {

@@ -96,7 +96,7 @@ const AXES: [Axis; 7] = [
     ("kernel", |cell| &cell.kernel.asked),
     ("CRIU", |cell| &cell.criu.asked),
     ("userland", |cell| &cell.userland.asked),
-    ("engine", |cell| &cell.engine.name),
+    ("engine", |cell| &cell.engine.ask),
     ("CPU", |cell| &cell.cpu),
     ("provider", |cell| &cell.provider),
 ];

@@ -1,8 +1,11 @@
 //! What a report is made of, and what `report.json` holds: the one is the serialized twin of the other.
 //! Other tools read it. A field is added, never renamed, without a new format number.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::engine;
 use crate::judge::{Kind, Verdict};
 use crate::model::{CellId, GuestFacts, HostAsk, Stage};
 
@@ -92,7 +95,7 @@ impl Cell {
             kernel: Kernel { asked: kernel.clone(), ..Kernel::default() },
             userland: Userland { asked: userland.clone(), ..Userland::default() },
             criu: Criu { asked: criu.clone(), ..Criu::default() },
-            engine: Engine { name: engine.clone(), ..Engine::default() },
+            engine: Engine::asked(engine),
             cpu: cpu.clone(),
             provider: provider.to_owned(),
             verdict: verdict.kind,
@@ -114,6 +117,9 @@ impl Cell {
         self.criu.libc = said(&facts.criu_libc);
         if self.engine.name == "criu" {
             self.engine.observed.clone_from(&self.criu.observed);
+        } else {
+            self.engine.observed = said(&facts.engine);
+            self.engine.stack.clone_from(&facts.stack);
         }
         self
     }
@@ -158,12 +164,37 @@ pub struct Criu {
 /// Who drives CRIU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
+    /// As it was asked for: `docker@28`.
+    #[serde(default)]
+    pub ask: String,
     /// `criu`, `runc`, …
     pub name: String,
-    /// The version that was asked for; `null` for CRIU itself.
+    /// The version that was asked for; `null` for CRIU itself, and for the userland's own.
     pub asked: Option<String>,
     /// The version that it reported.
     pub observed: Option<String>,
+    /// What it said that it stands on: containerd, runc, storage driver, cgroup version, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stack: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// An engine as it was asked for.
+    pub fn asked(ask: &str) -> Self {
+        let (name, version) = engine::split(ask);
+        Self {
+            ask: ask.to_owned(),
+            name: name.to_owned(),
+            asked: version.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// The version with what it stands on, in a line.
+    pub(super) fn whole(&self) -> Option<String> {
+        let stack = self.stack.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+        Some([self.observed.clone()?].into_iter().chain(stack).collect::<Vec<_>>().join(", "))
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ mod tests {
                 "libc": "own 2.36"
               },
               "engine": {
+                "ask": "criu",
                 "name": "criu",
                 "asked": null,
                 "observed": "3.17.1"

@@ -35,8 +35,7 @@ pub(super) fn render(report: &Report) -> Result<String, SerializeError> {
 
 fn host(cell: &Cell) -> String {
     let (kernel, userland, criu) = (&cell.kernel.asked, &cell.userland.asked, &cell.criu.asked);
-    let version = cell.engine.asked.as_ref().map_or(String::new(), |version| format!(" {version}"));
-    format!("kernel {kernel}, {userland}, CRIU {criu}, {}{version}, CPU {}", cell.engine.name, cell.cpu)
+    format!("kernel {kernel}, {userland}, CRIU {criu}, {}, CPU {}", cell.engine.ask, cell.cpu)
 }
 
 fn suite(host: &str, cell: &Cell) -> TestSuite {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::cause::{Axes, Cause, causes, counted};
 use super::matrix::{Group, Matrix, Shown};
+use super::measured::{TITLE, measured};
 use super::style::printable;
 use super::table::{INCOMPLETE, SECTIONS};
 use super::versions::versions;
@@ -28,6 +29,14 @@ pub(super) fn render(report: &Report) -> String {
             causes.iter().for_each(|cause| push_cause(&mut text, cause, &axes));
             text.push('\n');
         }
+    }
+    let measured = measured(report);
+    if !measured.is_empty() {
+        let _ = writeln!(text, "## {TITLE}\n");
+        for (cell, words) in measured {
+            let _ = writeln!(text, "- {}: {}", code(&cell), escaped(words));
+        }
+        text.push('\n');
     }
     push_versions(&mut text, report);
     text.truncate(text.trim_end().len());

@@ -56,8 +56,8 @@ impl<'a> Matrix<'a> {
         let mut keys = HashMap::new();
         let mut builders: Vec<Builder<'a>> = Vec::new();
         for cell in &report.cells {
-            let key = (&cell.userland.asked, &cell.engine, &cell.cpu, &cell.provider);
-            let at = *keys.entry((key.0, &key.1.name, &key.1.asked, key.2, key.3)).or_insert_with(|| {
+            let key = (&cell.userland.asked, &cell.engine.ask, &cell.cpu, &cell.provider);
+            let at = *keys.entry(key).or_insert_with(|| {
                 builders.push(Builder::new(cell, providers.len() > 1));
                 builders.len() - 1
             });
@@ -165,11 +165,9 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(cell: &Cell, with_provider: bool) -> Self {
-        let engine = [Some(cell.engine.name.as_str()), cell.engine.asked.as_deref()];
-        let engine = engine.into_iter().flatten().collect::<Vec<_>>().join(" ");
         let mut heading = vec![
             format!("userland {}", cell.userland.asked),
-            format!("engine {engine}"),
+            format!("engine {}", cell.engine.ask),
             format!("CPU {}", cell.cpu),
         ];
         if with_provider {

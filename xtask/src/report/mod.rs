@@ -9,6 +9,7 @@ mod junit;
 mod layout;
 mod markdown;
 mod matrix;
+mod measured;
 mod progress;
 
 mod style;

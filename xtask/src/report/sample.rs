@@ -46,7 +46,7 @@ pub(super) fn cell(scenario: &str, kernel: &str, userland: &str, criu: &str) -> 
             observed: Some(criu.into()),
             libc: observed(&CRIUS, criu).map(|libc| format!("own {libc}")),
         },
-        engine: Engine { name: "criu".into(), asked: None, observed: Some(criu.into()) },
+        engine: Engine { observed: Some(criu.into()), ..Engine::asked("criu") },
         cpu: "max".into(),
         provider: "qemu".into(),
         verdict: Kind::Pass,

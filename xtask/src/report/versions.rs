@@ -25,8 +25,8 @@ pub(super) fn versions(report: &Report) -> Vec<Versions<'_>> {
     }));
     all.extend(axis(report, "engine", |cell| {
         // CRIU as its own engine has been said.
-        let observed = cell.engine.observed.clone().filter(|_| cell.engine.name != "criu");
-        (&cell.engine.name, observed)
+        let observed = cell.engine.whole().filter(|_| cell.engine.name != "criu");
+        (&cell.engine.ask, observed)
     }));
     all
 }

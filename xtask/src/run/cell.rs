@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::capture;
 use super::evidence;
-use crate::engine::{Engine, Look, Probe, WORK_FOLDER};
-use crate::guest::{CUT, Exec, TransferError};
+use super::look;
+use super::power;
+use crate::engine::{Engine, Probe, Scene, WORK_FOLDER};
+use crate::guest::{Exec, TransferError};
 use crate::host::{Host, Provider};
 use crate::interrupt;
 use crate::model::{
-    Action, CellId, Command, Event, Exit, Finished, Lost, Observation, Role, Stage, Step, Telling, Verb,
-    Workload,
+    Action, CellId, Command, Event, Exit, Finished, Lost, Place, Role, Stage, Step, Telling, Verb, Workload,
 };
 use crate::plan::{Plan, PlannedCell};
 use crate::scenario::Story;
@@ -98,23 +100,34 @@ impl CellRun<'_> {
 
     fn play_steps(&self, hosts: &mut Hosts) -> Result<(), Stop> {
         self.probe(hosts)?;
-        let look = self.engine.look(self.workload);
-        let mut seen = vec![Role::Source];
+        capture::begin(self, hosts)?;
+        let mut seen = vec![Place::host(Role::Source)];
         for (index, step) in self.story.steps.iter().enumerate() {
             let number = index + 1;
             self.begin(number, self.story.stage(index), &step.to_string());
             let actions = self
                 .engine
-                .lower(step, self.workload)
+                .lower(step, &self.scene())
                 .map_err(|refusal| Stop::Broken(format!("planned although {refusal}")))?;
-            for action in &actions {
-                self.act(hosts, number, step, action)?;
+            for (at, action) in actions.iter().enumerate() {
+                self.act(hosts, number, step, action, at + 1 == actions.len())?;
+            }
+            if matches!(step.verb, Verb::PowerCut { .. }) {
+                power::cut(self, hosts, number, step.on)?;
+            }
+            // Whoever looks would hang as well.
+            if step.hangs || matches!(step.verb, Verb::StopDaemon(_)) {
+                continue;
             }
             if matches!(step.verb, Verb::Transfer { .. }) {
-                seen.push(Role::Destination);
+                seen.push(Place::host(Role::Destination));
             }
-            for &role in &seen {
-                self.observe(hosts, number, role, &look)?;
+            let place = step.place();
+            if !seen.contains(&place) {
+                seen.push(place);
+            }
+            for place in &seen {
+                look::observe(self, hosts, number, place)?;
             }
         }
         Ok(())
@@ -161,13 +174,43 @@ impl CellRun<'_> {
         }
     }
 
-    fn act(&self, hosts: &mut Hosts, number: usize, step: &Step, action: &Action) -> Result<(), Stop> {
+    /// One action of a step; what must be refused, or must hang, is the `last` of its commands.
+    /// hung as it should.
+    fn act(
+        &self,
+        hosts: &mut Hosts,
+        number: usize,
+        step: &Step,
+        action: &Action,
+        last: bool,
+    ) -> Result<(), Stop> {
+        let within = |command: &Command| match step.deadline {
+            Some(seconds) => command.clone().within(seconds.into()),
+            None => command.clone(),
+        };
         match action {
+            Action::Run(role, command) if last && (step.refused || step.hangs) => {
+                self.run(hosts, number, *role, &within(command), false).map(|_| ())
+            }
+            // What makes a container ready for a restore is neither the restore nor CRIU's doing.
+            Action::Run(role, command)
+                if !last && matches!(step.verb, Verb::Dump { .. } | Verb::Restore { .. }) =>
+            {
+                let finished = self.run(hosts, number, *role, command, false)?;
+                if finished.exit.is_success() {
+                    return Ok(());
+                }
+                let why = finished.stderr.trim();
+                Err(Stop::Broken(format!(
+                    "{step} cannot be prepared: {}: {}: {why}",
+                    command.line, finished.exit
+                )))
+            }
             // Waiting within an expectation is for the checker to judge.
             Action::Run(role, command) if matches!(step.verb, Verb::Expect(_)) => {
                 self.run(hosts, number, *role, command, false).map(|_| ())
             }
-            Action::Run(role, command) => self.decide(hosts, number, *role, command),
+            Action::Run(role, command) => self.decide(hosts, number, *role, &within(command)),
             Action::Carry(file) => self.carry(hosts, file),
         }
     }
@@ -176,7 +219,7 @@ impl CellRun<'_> {
         if self.run(hosts, step, role, command, true)?.exit.is_success() { Ok(()) } else { Err(Stop::Told) }
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
         hosts: &mut Hosts,
         step: usize,
@@ -185,7 +228,8 @@ impl CellRun<'_> {
         decisive: bool,
     ) -> Result<Finished, Stop> {
         let host = host(hosts, role)?;
-        let finished = in_guest(host, command).map_err(|how| Stop::Lost(role, how))?;
+        let folder = self.folder_of(step);
+        let (finished, hang) = self.watched(host, command, &folder).map_err(|how| Stop::Lost(role, how))?;
         self.tell(Event::CommandEnded {
             cell: self.id(),
             step,
@@ -193,42 +237,28 @@ impl CellRun<'_> {
             line: command.line.clone(),
             decisive,
             finished: finished.clone(),
+            hang,
         });
-        let stage = if step == 0 { Stage::Check } else { self.story.stage(step - 1) };
+        if let Some(line) = &command.after {
+            in_guest(host, &Command::new(line)).map_err(|how| Stop::Lost(role, how))?;
+        }
         for file in &command.keep {
             let name =
                 Path::new(file).file_name().map_or(file.as_str(), |name| name.to_str().unwrap_or(file));
-            evidence::keep(
-                self,
-                host,
-                &format!("{WORK_FOLDER}/{file}"),
-                &format!("{step:02}-{stage}/{name}"),
-            )
-            .map_err(|how| Stop::Lost(role, how))?;
+            evidence::keep(self, host, &format!("{WORK_FOLDER}/{file}"), &format!("{folder}/{name}"))
+                .map_err(|how| Stop::Lost(role, how))?;
         }
         Ok(finished)
     }
 
-    fn observe(&self, hosts: &mut Hosts, step: usize, role: Role, look: &Look) -> Result<(), Stop> {
-        let host = host(hosts, role)?;
-        let mut outputs = BTreeMap::new();
-        // A look that failed is no look at nothing.
-        let mut see = |command: &Command| {
-            let finished = in_guest(host, command).map_err(|how| Stop::Lost(role, how))?;
-            if finished.exit.is_success() && !finished.stdout.contains(CUT) {
-                return Ok(finished.stdout);
-            }
-            let (line, why) = (&command.line, finished.stderr.trim());
-            Err(Stop::Broken(format!("cannot look at the {}: {line}: {}: {why}", role.name(), finished.exit)))
-        };
-        for (file, command) in &look.outputs {
-            outputs.insert(file.clone(), see(command)?);
-        }
-        let stat = see(&look.stat)?;
-        let pid = see(&look.pid)?.trim().parse().ok();
-        let observation = Observation { role, outputs, stat, pid };
-        self.tell(Event::Observed { cell: self.id(), step, observation });
-        Ok(())
+    /// Where what a step leaves is kept, below the cell's folder: `03-dump`.
+    pub(super) fn folder_of(&self, step: usize) -> String {
+        let stage = if step == 0 { Stage::Check } else { self.story.stage(step - 1) };
+        format!("{step:02}-{stage}")
+    }
+
+    pub(super) fn scene(&self) -> Scene<'_> {
+        Scene { workload: self.workload, settings: &self.story.settings }
     }
 
     /// By way of a file of ours that is never seen by name: it is gone with its handle.
@@ -265,7 +295,7 @@ pub fn give_up(tell: &dyn Telling, cell: &CellId, reason: &str) {
     tell.tell(Event::CellEnded { cell: cell.clone(), seconds: 0.0 });
 }
 
-fn host(hosts: &mut Hosts, role: Role) -> Result<&mut dyn Host, Stop> {
+pub(super) fn host(hosts: &mut Hosts, role: Role) -> Result<&mut dyn Host, Stop> {
     match hosts.get_mut(&role) {
         Some(host) => Ok(host.as_mut()),
         None => Err(Stop::Broken(format!("the cell has no {}", role.name()))),

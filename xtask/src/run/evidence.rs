@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use super::capture;
 use super::cell::{CellRun, in_guest};
 use crate::guest::TransferError;
 use crate::host::Host;
@@ -23,8 +24,13 @@ const ASKED: &[(&str, &str)] = &[
 /// Collects from every host that still answers. What cannot be had is left out: the verdict stands on other things.
 pub(super) fn collect(run: &CellRun<'_>, hosts: &mut BTreeMap<Role, Box<dyn Host>>) {
     for (role, host) in hosts.iter_mut() {
+        capture::end(run, *role, host.as_mut());
         for (name, line) in ASKED {
             let Ok(finished) = in_guest(host.as_mut(), &Command::new(*line).within(20)) else { break };
+            write(run, &format!("{}/{name}", role.name()), finished.stdout.as_bytes());
+        }
+        for (name, line) in run.engine.evidence() {
+            let Ok(finished) = in_guest(host.as_mut(), &Command::new(line).within(20)) else { break };
             write(run, &format!("{}/{name}", role.name()), finished.stdout.as_bytes());
         }
         for name in host.traces() {
@@ -33,20 +39,23 @@ pub(super) fn collect(run: &CellRun<'_>, hosts: &mut BTreeMap<Role, Box<dyn Host
     }
 }
 
-/// Pulls a file of the guest into the cell's folder. A file that is not there is no fault: the command that was to
+/// Pulls a file of the guest into the cell's folder, and tells whether it is there now. A file that is not there is no fault: the command that was to
 /// write it may have failed before it did.
-pub(super) fn keep(run: &CellRun<'_>, host: &mut dyn Host, path: &str, name: &str) -> Result<(), Lost> {
+pub(super) fn keep(run: &CellRun<'_>, host: &mut dyn Host, path: &str, name: &str) -> Result<bool, Lost> {
     let target = run.folder.join(name);
-    let Ok(mut file) = create(&target) else { return Ok(()) };
+    let Ok(mut file) = create(&target) else { return Ok(false) };
     match host.guest()?.pull(path, &mut file) {
-        Ok(_) => tell_of(run, name),
+        Ok(_) => {
+            tell_of(run, name);
+            return Ok(true);
+        }
         Err(TransferError::Lost(how)) => return Err(how),
         Err(_) => {
             // Half a file is none.
             let _gone = fs::remove_file(&target);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 fn write(run: &CellRun<'_>, name: &str, bytes: &[u8]) {

@@ -26,6 +26,7 @@ fi
 echo "cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 echo "xsave=$(grep -o -m 1 -w xsave /proc/cpuinfo | head -n 1)"
 echo "cmdline=$(cat /proc/cmdline)"
+echo "lsm=$(cat /sys/kernel/security/lsm 2>/dev/null)"
 "#;
 
 /// Asks, and makes the work folder.
@@ -38,12 +39,7 @@ pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, 
             finished.stderr.trim()
         )));
     }
-    let mut answers: BTreeMap<String, String> = finished
-        .stdout
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect();
+    let mut answers = pairs(&finished.stdout);
     let mut take = |name: &str| answers.remove(name).unwrap_or_default();
     let mut facts = GuestFacts {
         kernel: take("kernel"),
@@ -52,11 +48,25 @@ pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, 
         glibc: take("glibc"),
         criu: take("criu"),
         criu_libc: take("criu_libc"),
+        engine: String::new(),
+        stack: BTreeMap::new(),
         cpu: take("cpu"),
         machine,
         more: BTreeMap::new(),
     };
+    let stack = guest.run(&Exec::sh("cat engine-facts", WORK_FOLDER, Duration::from_secs(60)))?;
+    facts.stack = pairs(&stack.stdout);
+    facts.engine = facts.stack.remove("engine").unwrap_or_default();
     answers.insert("boot_failures".to_owned(), guest.facts().failures.join("; "));
     facts.more = answers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     Ok(facts)
+}
+
+/// `name=value` lines.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
 }

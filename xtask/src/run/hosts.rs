@@ -1,22 +1,21 @@
 //! A cell's hosts: brought up, asked what they are, and given what the workload needs.
 
-use std::fs::File;
-use std::path::Path;
 use std::time::Instant;
 
-use super::cell::{CellRun, Hosts, Stop, transfer};
+use super::cell::{CellRun, Hosts, Stop};
 use super::facts;
 use crate::engine::WORK_FOLDER;
 use crate::guest::Hello;
-use crate::host::{Host, Launch, Preparation};
-use crate::model::{Event, Role};
+use crate::host::{Launch, Preparation, Put};
+use crate::install::ENGINE_INTO_PLACE;
+use crate::model::{Command, Event};
 use crate::plan::Plan;
 
 impl CellRun<'_> {
     /// All hosts come up side by side: every one is begun before the first is waited for.
     pub(super) fn make_hosts(&self, hosts: &mut Hosts) -> Result<(), Stop> {
         let begun = Instant::now();
-        let prepare = Preparation { folder: WORK_FOLDER.to_owned(), ..Preparation::default() };
+        let prepare = self.preparation();
         for role in self.story.roles() {
             let Plan { memory_mib, cpus, .. } = *self.plan;
             let launch = Launch {
@@ -43,7 +42,6 @@ impl CellRun<'_> {
             let mut facts = facts::ask(guest, machine).map_err(lost)?;
             facts.more.insert("came_up".to_owned(), came_up.to_string());
             self.tell(Event::HostReady { cell: self.id(), role, facts, millis });
-            self.furnish(role, host.as_mut())?;
         }
         Ok(())
     }
@@ -54,30 +52,41 @@ impl CellRun<'_> {
         }
     }
 
-    fn furnish(&self, role: Role, host: &mut dyn Host) -> Result<(), Stop> {
-        for name in self.workload.files.iter().chain(&["more-ticks.sh"]) {
-            let source = self
-                .files
-                .get(*name)
-                .ok_or_else(|| Stop::Broken(format!("the workload's file {name} was not built")))?;
-            self.push(role, host, source, name)?;
+    /// The same for every cell of a stack, whatever its story: so one saved guest serves them all.
+    fn preparation(&self) -> Preparation {
+        let put = |(name, source): (&String, &std::path::PathBuf)| Put {
+            source: source.clone(),
+            path: format!("{WORK_FOLDER}/{name}"),
+            mode: 0o755,
+        };
+        let mut commands = vec![
+            // Without them a dump would fail for the harness's sake.
+            Command::new(
+                "[ -d \"/lib/modules/$(uname -r)\" ] || { echo 'no modules of this kernel' >&2; exit 1; }",
+            ),
+            // Some engines look for it in the usual places only, whatever their PATH.
+            Command::new(
+                "[ -e /usr/sbin/criu ] || ln -s /opt/criu/sbin/criu /usr/sbin/criu; touch /etc/hosts",
+            ),
+        ];
+        if self.engine.recipe().is_some() {
+            // A userland of the user's own has an engine of its own, in no version that could be asked for.
+            let line = if self.cell.host.engine.contains('@') {
+                ENGINE_INTO_PLACE.to_owned()
+            } else {
+                format!("[ ! -d /opt/engine/root ] || {ENGINE_INTO_PLACE}")
+            };
+            commands.push(Command::new(line));
+            commands.extend(self.engine.daemon());
+            commands.extend(self.engine.image());
         }
-        Ok(())
-    }
-
-    fn push(&self, role: Role, host: &mut dyn Host, source: &Path, name: &str) -> Result<(), Stop> {
-        let local =
-            |error: std::io::Error| Stop::Broken(format!("cannot read {}: {error}", source.display()));
-        let mut file = File::open(source).map_err(local)?;
-        let length = file.metadata().map_err(local)?.len();
-        let path = format!("{WORK_FOLDER}/{name}");
-        let guest = host.guest().map_err(|how| Stop::Lost(role, how))?;
-        guest.push(&mut file, length, &path, 0o755).map_err(|error| transfer(role, &path, error))
+        commands.push(Command::new(format!("{{ {}; }} >engine-facts 2>&1 || true", self.engine.questions())));
+        Preparation { files: self.files.iter().map(put).collect(), commands, folder: WORK_FOLDER.to_owned() }
     }
 }
 
 /// A guest without its disks would answer from the initramfs, and its `criu: not found` would look like CRIU's.
-fn came_up_whole(hello: &Hello) -> Result<(), String> {
+pub(super) fn came_up_whole(hello: &Hello) -> Result<(), String> {
     let missing = match (hello.root, hello.criu) {
         (true, true) => return Ok(()),
         (false, _) => "its root file system",

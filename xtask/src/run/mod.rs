@@ -1,10 +1,14 @@
 //! Playing a plan: cells side by side, each from its own pristine hosts to its last log.
 
+mod capture;
 mod cell;
 mod evidence;
 mod facts;
+mod hang;
 mod hosts;
+mod look;
 mod pool;
+mod power;
 
 pub use cell::{CellRun, Played, give_up};
 pub use pool::{available_mib, default_jobs, play_all};

@@ -64,7 +64,7 @@ impl Library {
             let source = Source::read(&path)?;
             let file: ScenarioFile = source.parse().map_err(ReadError::from)?;
             let name = name.to_string_lossy().into_owned();
-            stories.push(lower(&name, &source, &file, workloads).map_err(ReadError::from)?);
+            stories.extend(lower(&name, &source, &file, workloads).map_err(ReadError::from)?);
         }
         stories.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { stories })

@@ -7,7 +7,10 @@ use toml::Spanned;
 
 use super::Story;
 use super::file::{ScenarioFile, StepTable};
-use super::words::{Lowered, features, verbs};
+use super::fitting::only_fitting_words;
+use super::hanging::Hanging;
+use super::whole::{flavored, tell_what_is_carried};
+use super::words::{Lowered, features, quoted, verbs};
 use crate::model::{Expectation, Role, Step, Verb};
 use crate::toml_file::{FileError, Source};
 
@@ -15,25 +18,37 @@ use crate::toml_file::{FileError, Source};
 ///
 /// # Errors
 /// At the first step that is unclear, out of order, or proves nothing.
-pub(super) fn lower(name: &str, source: &Source, file: &ScenarioFile, workloads: &[&str]) -> Lowered<Story> {
+pub(super) fn lower(
+    name: &str,
+    source: &Source,
+    file: &ScenarioFile,
+    workloads: &[&str],
+) -> Lowered<Vec<Story>> {
     let summary = file.summary.get_ref().trim();
     if summary.is_empty() || summary.contains('\n') {
         return Err(source.wrong(file.summary.span(), "the summary must be one sentence on one line"));
     }
     let features = features(source, &file.feature)?;
-    let mut scene = Scene::new(source, workloads);
+    let publishes = file.container.as_ref().is_some_and(|settings| settings.publish.is_some());
+    let mut scene = Scene::new(source, workloads, publishes);
     let mut steps = Vec::new();
     for table in &file.step {
         steps.push(scene.step(table)?);
     }
     scene.end()?;
-    Ok(Story {
+    tell_what_is_carried(&mut steps);
+    let story = Story {
         name: name.to_owned(),
         summary: summary.to_owned(),
         workload: scene.workload.unwrap_or_default(),
         features,
+        settings: file.container.clone().unwrap_or_default(),
         steps,
-    })
+    };
+    if file.flavor.is_empty() {
+        return Ok(vec![story]);
+    }
+    Ok(file.flavor.iter().map(|flavor| flavored(&story, *flavor.get_ref())).collect())
 }
 
 /// What is known at a point of the story.
@@ -47,6 +62,13 @@ struct Scene<'a> {
     /// The last restore that nobody has looked at, and where it happened.
     unseen: Option<(Range<usize>, Role)>,
     looked: bool,
+    /// The containers that restores have made, by host.
+    made: Vec<(String, Role)>,
+    hanging: Hanging,
+    /// Whether the container publishes a port.
+    publishes: bool,
+    /// Whether a peer has connected to it.
+    connected: bool,
 }
 
 /// What is known of a checkpoint.
@@ -58,7 +80,7 @@ struct Checkpoint {
 }
 
 impl<'a> Scene<'a> {
-    fn new(source: &'a Source, workloads: &'a [&'a str]) -> Self {
+    fn new(source: &'a Source, workloads: &'a [&'a str], publishes: bool) -> Self {
         Self {
             source,
             workloads,
@@ -67,22 +89,31 @@ impl<'a> Scene<'a> {
             moved: false,
             unseen: None,
             looked: false,
+            made: Vec::new(),
+            hanging: Hanging::default(),
+            publishes,
+            connected: false,
         }
     }
 
     fn step(&mut self, table: &Spanned<StepTable>) -> Lowered<Step> {
         let step = table.get_ref();
         self.one_verb(table)?;
-        self.only_fitting_words(step)?;
-        let on = step.on.as_ref().map_or(Role::Source, |on| *on.get_ref());
+        only_fitting_words(self.source, step)?;
+        let place = step.on.as_ref().or(step.power_cut.as_ref());
+        let on = place.map_or(Role::Source, |on| *on.get_ref());
         if on == Role::Destination && !self.moved {
-            let span = step.on.as_ref().map_or(0..0, Spanned::span);
+            let span = place.map_or(0..0, Spanned::span);
             return Err(self
                 .source
                 .wrong(span, "there is no second host yet")
                 .help("put a `transfer` before it"));
         }
-        let verb = self.verb(step, on)?;
+        let refused = step.refused.as_ref().is_some_and(|refused| *refused.get_ref());
+        let hangs = self.hanging.step(self.source, table)?;
+        self.looked |= hangs;
+        let container = self.container(step, on)?;
+        let verb = self.verb(step, on, refused || hangs)?;
         if self.workload.is_none() {
             let span = table.span();
             return Err(self
@@ -90,12 +121,15 @@ impl<'a> Scene<'a> {
                 .wrong(span, "nothing runs yet")
                 .help("let the first step be `start = \"…\"`"));
         }
-        Ok(Step { verb, on, opts: self.opts(step)? })
+        let deadline = step.deadline.as_ref().map(|deadline| *deadline.get_ref());
+        Ok(Step { verb, on, container, refused, hangs, deadline, opts: self.opts(step)? })
     }
 
     fn one_verb(&self, table: &Spanned<StepTable>) -> Lowered<()> {
         let verbs = verbs(table.get_ref());
-        let legal = "one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `transfer`, `expect`";
+        let legal = "one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, \
+                     `start-again`, `remove`, `connect`, `exec`, `forget`, `checkpoints`, `stop-daemon`, \
+                     `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`";
         match verbs.as_slice() {
             [_] => Ok(()),
             [] => {
@@ -108,29 +142,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn only_fitting_words(&self, step: &StepTable) -> Lowered<()> {
-        let dumps = step.pre_dump.is_some() || step.dump.is_some();
-        let stays = step.start.is_some() || step.transfer.is_some();
-        let misplaced = [
-            (step.on.as_ref().map(Spanned::span), !stays, "on", "any verb but `start` and `transfer`"),
-            (step.parent.as_ref().map(Spanned::span), dumps, "parent", "`pre-dump` and `dump`"),
-            (step.leave_running.as_ref().map(Spanned::span), step.dump.is_some(), "leave-running", "`dump`"),
-            (
-                step.opts.as_ref().map(Spanned::span),
-                dumps || step.restore.is_some(),
-                "opts",
-                "`pre-dump`, `dump` and `restore`",
-            ),
-        ];
-        for (span, fits, word, verbs) in misplaced {
-            if let (Some(span), false) = (span, fits) {
-                return Err(self.source.wrong(span, format!("`{word}` goes with {verbs} only")));
-            }
-        }
-        Ok(())
-    }
-
-    fn verb(&mut self, step: &StepTable, on: Role) -> Lowered<Verb> {
+    fn verb(&mut self, step: &StepTable, on: Role, refused: bool) -> Lowered<Verb> {
+        let yes = |word: &Option<Spanned<bool>>| word.as_ref().is_some_and(|word| *word.get_ref());
         if let Some(start) = &step.start {
             return self.start(start);
         }
@@ -143,27 +156,99 @@ impl<'a> Scene<'a> {
         }
         if let Some(name) = &step.dump {
             let parent = self.parent(step)?;
-            let leave_running = step.leave_running.as_ref().is_some_and(|leave| *leave.get_ref());
-            return Ok(Verb::Dump { to: self.new_checkpoint(name, true, on)?, parent, leave_running });
+            let to = if refused { name.get_ref().clone() } else { self.new_checkpoint(name, true, on)? };
+            let (leave_running, dir) = (yes(&step.leave_running), yes(&step.dir));
+            return Ok(Verb::Dump { to, parent, leave_running, dir, carried: false });
         }
         if let Some(name) = &step.restore {
-            return self.restore(name, on);
+            return self.restore(name, step, on, refused);
         }
-        if let Some(name) = &step.kill {
-            self.same_workload(name)?;
-            return Ok(Verb::Kill);
+        for (name, verb) in [
+            (&step.kill, Verb::Kill),
+            (&step.pause, Verb::Pause),
+            (&step.unpause, Verb::Unpause),
+            (&step.stop, Verb::Stop),
+            (&step.start_again, Verb::StartAgain),
+            (&step.remove, Verb::Remove { force: yes(&step.force) }),
+        ] {
+            if let Some(name) = name {
+                self.same_workload(name)?;
+                return Ok(verb);
+            }
+        }
+        if let Some(name) = &step.connect {
+            return self.connect(name, yes(&step.talks_on));
+        }
+        if let Some(line) = &step.exec {
+            return Ok(Verb::Exec(line.get_ref().clone()));
+        }
+        if let Some(name) = &step.forget {
+            let word = self.restorable(name, on)?;
+            self.checkpoints.remove(&word);
+            return Ok(Verb::Forget(word));
+        }
+        if let Some(names) = &step.checkpoints {
+            self.looked = true;
+            return Ok(Verb::Checkpoints(names.get_ref().clone()));
+        }
+        if let Some(which) = &step.stop_daemon {
+            return Ok(Verb::StopDaemon(*which.get_ref()));
         }
         if let Some(name) = &step.transfer {
             return self.transfer(name);
+        }
+        if let Some(sync) = &step.sync {
+            return if *sync.get_ref() {
+                Ok(Verb::Sync)
+            } else {
+                Err(self.source.wrong(sync.span(), "a step that does nothing").help("write `sync = true`"))
+            };
+        }
+        if let Some(name) = &step.periodic {
+            return Ok(Verb::Periodic { to: self.new_checkpoint(name, true, on)? });
+        }
+        if let Some(series) = &step.newest {
+            return self.restorable(series, on).map(Verb::Newest);
+        }
+        if step.power_cut.is_some() {
+            if let Some((unseen, _)) = self.unseen.take() {
+                return Err(self.unproven(unseen));
+            }
+            let amid = step.amid.as_ref().map(|series| self.restorable(series, on)).transpose()?;
+            return Ok(Verb::PowerCut { amid });
         }
         let expectation = step.expect.as_ref().map_or(Expectation::Gone, |expect| *expect.get_ref());
         if expectation != Expectation::Gone {
             self.looked = true;
         }
+        if matches!(expectation, Expectation::Running | Expectation::Continues)
+            && self.publishes
+            && !self.connected
+        {
+            let span = step.expect.as_ref().map_or(0..0, Spanned::span);
+            let error = self.source.wrong(span, "nobody has connected to the published port");
+            return Err(error.help("put a `connect` before it"));
+        }
         if expectation == Expectation::Continues {
             self.continues(step.expect.as_ref().map_or(0..0, Spanned::span), on)?;
         }
         Ok(Verb::Expect(expectation))
+    }
+
+    /// A container is there once a restore has made it.
+    fn container(&self, step: &StepTable, on: Role) -> Lowered<Option<String>> {
+        let Some(name) = &step.container else { return Ok(None) };
+        let word = name.get_ref();
+        if word.is_empty() || !word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        {
+            let error = "a container's name is made of small letters, digits and `-`";
+            return Err(self.source.wrong(name.span(), error));
+        }
+        if step.restore.is_none() && !self.made.contains(&(word.clone(), on)) {
+            let error = self.source.wrong(name.span(), format!("there is no container `{word}` yet"));
+            return Err(error.help("a `restore` into it makes it"));
+        }
+        Ok(Some(word.clone()))
     }
 
     fn start(&mut self, name: &Spanned<String>) -> Lowered<Verb> {
@@ -192,6 +277,19 @@ impl<'a> Scene<'a> {
         }
     }
 
+    fn connect(&mut self, name: &Spanned<String>, talks_on: bool) -> Lowered<Verb> {
+        self.same_workload(name)?;
+        if !self.publishes {
+            let error = self.source.wrong(name.span(), "the container publishes no port");
+            return Err(error.help("give the story a `[container]` with `publish = 7000`"));
+        }
+        if self.connected {
+            return Err(self.source.wrong(name.span(), "a story has one peer, and it has connected already"));
+        }
+        self.connected = true;
+        Ok(Verb::Connect { talks_on })
+    }
+
     fn continues(&mut self, span: Range<usize>, on: Role) -> Lowered<()> {
         match self.unseen.take() {
             Some((_, restored_on)) if restored_on == on => Ok(()),
@@ -215,12 +313,29 @@ impl<'a> Scene<'a> {
         Ok(Verb::Transfer { checkpoint })
     }
 
-    fn restore(&mut self, name: &Spanned<String>, on: Role) -> Lowered<Verb> {
+    fn restore(
+        &mut self,
+        name: &Spanned<String>,
+        step: &StepTable,
+        on: Role,
+        refused: bool,
+    ) -> Lowered<Verb> {
         let from = self.restorable(name, on)?;
-        if let Some((unseen, _)) = self.unseen.replace((name.span(), on)) {
+        let dir = step.dir.as_ref().is_some_and(|dir| *dir.get_ref());
+        let mut fresh = false;
+        if let Some(container) = &step.container {
+            let container = (container.get_ref().clone(), on);
+            fresh = !self.made.contains(&container);
+            if fresh {
+                self.made.push(container);
+            }
+        }
+        if refused {
+            self.looked = true;
+        } else if let Some((unseen, _)) = self.unseen.replace((name.span(), on)) {
             return Err(self.unproven(unseen));
         }
-        Ok(Verb::Restore { from })
+        Ok(Verb::Restore { from, dir, fresh })
     }
 
     fn new_checkpoint(&mut self, name: &Spanned<String>, restorable: bool, on: Role) -> Lowered<String> {
@@ -289,6 +404,7 @@ impl<'a> Scene<'a> {
         if let Some((unseen, _)) = &self.unseen {
             return Err(self.unproven(unseen.clone()));
         }
+        self.hanging.end(self.source)?;
         if !self.looked {
             let end = self.source.text.len();
             return Err(self
@@ -304,8 +420,4 @@ impl<'a> Scene<'a> {
             .wrong(restore, "nobody looks at what this restore brought back")
             .help("put `expect = \"continues\"` after it, before the next restore or the end")
     }
-}
-
-fn quoted(words: impl Iterator<Item = impl AsRef<str>>) -> String {
-    words.map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
 }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Role, Stage, Step, Verb};
+use crate::model::{Role, Settings, Stage, Step, Verb};
 
 /// A scenario that has been read and found sound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Story {
-    /// The file's name without `.toml`, and its folder below `scenarios/`, if it has one.
+    /// The file's name without `.toml`, its folder below `scenarios/`, if it has one, and `+FLAVOR` but for the first.
     pub name: String,
     /// One sentence that is true when the scenario passes.
     pub summary: String,
@@ -16,6 +16,9 @@ pub struct Story {
     /// What CRIU must have, by the names of `criu check --feature`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
+    /// What its containers are started with.
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
     /// The steps in order.
     pub steps: Vec<Step>,
 }
@@ -27,11 +30,16 @@ impl Story {
         if moves { vec![Role::Source, Role::Destination] } else { vec![Role::Source] }
     }
 
-    /// What a failure of a step is called. Waiting and killing belong to the start until something was dumped.
+    /// What a failure of a step is called. What is no expectation belongs to the start until something was dumped.
     pub fn stage(&self, step: usize) -> Stage {
         let verb = &self.steps[step].verb;
-        let dumps = |step: &Step| matches!(step.verb, Verb::PreDump { .. } | Verb::Dump { .. });
-        if matches!(verb, Verb::Ticks(_) | Verb::Kill) && !self.steps[..step].iter().any(dumps) {
+        let dumps = |step: &Step| {
+            matches!(step.verb, Verb::PreDump { .. } | Verb::Dump { .. } | Verb::Periodic { .. })
+        };
+        if !matches!(verb, Verb::Expect(_) | Verb::Restore { .. })
+            && verb.stage() == Stage::Verify
+            && !self.steps[..step].iter().any(dumps)
+        {
             Stage::Start
         } else {
             verb.stage()

@@ -83,10 +83,29 @@ pub(super) fn verbs(step: &StepTable) -> Vec<(&'static str, Range<usize>)> {
         ("dump", step.dump.as_ref().map(Spanned::span)),
         ("restore", step.restore.as_ref().map(Spanned::span)),
         ("kill", step.kill.as_ref().map(Spanned::span)),
+        ("pause", step.pause.as_ref().map(Spanned::span)),
+        ("unpause", step.unpause.as_ref().map(Spanned::span)),
+        ("stop", step.stop.as_ref().map(Spanned::span)),
+        ("start-again", step.start_again.as_ref().map(Spanned::span)),
+        ("remove", step.remove.as_ref().map(Spanned::span)),
+        ("connect", step.connect.as_ref().map(Spanned::span)),
+        ("exec", step.exec.as_ref().map(Spanned::span)),
+        ("forget", step.forget.as_ref().map(Spanned::span)),
+        ("checkpoints", step.checkpoints.as_ref().map(Spanned::span)),
+        ("stop-daemon", step.stop_daemon.as_ref().map(Spanned::span)),
         ("transfer", step.transfer.as_ref().map(Spanned::span)),
+        ("sync", step.sync.as_ref().map(Spanned::span)),
+        ("periodic", step.periodic.as_ref().map(Spanned::span)),
+        ("newest", step.newest.as_ref().map(Spanned::span)),
+        ("power-cut", step.power_cut.as_ref().map(Spanned::span)),
         ("expect", step.expect.as_ref().map(Spanned::span)),
     ]
     .into_iter()
     .filter_map(|(verb, span)| Some((verb, span?)))
     .collect()
+}
+
+/// Words as an error tells them.
+pub(super) fn quoted(words: impl Iterator<Item = impl AsRef<str>>) -> String {
+    words.map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
 }

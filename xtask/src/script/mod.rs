@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{Engine, Refusal, WORK_FOLDER};
+use crate::engine::{Engine, Refusal, Scene, WORK_FOLDER};
 use crate::model::{Action, Expectation, Role, Step, Verb, Workload};
 use crate::scenario::Story;
 
@@ -35,30 +35,55 @@ pub fn script(
     engine: &dyn Engine,
     workloads: &Path,
 ) -> Result<String, ScriptError> {
-    let mut text = head(story, engine.name());
-    for file in workload.files.iter().chain(&["more-ticks.sh"]) {
+    let body = body(story, workload, engine)?;
+    let mut text = head(story, engine);
+    let scripts = SCRIPTS.iter().filter(|script| body.contains(*script));
+    for file in workload.files.iter().chain(scripts) {
         text.push_str(&furnish(file, workloads)?);
     }
-    if story.roles().contains(&Role::Destination) {
-        text.push_str(&destination(workload));
-    }
-    for (index, step) in story.steps.iter().enumerate() {
-        let _infallible = write!(text, "\n# {}. {step}\n", index + 1);
-        for action in engine.lower(step, workload)? {
-            let _infallible = writeln!(text, "{}", action_line(&action));
-        }
-        if let Some(line) = look(step, workload) {
-            let _infallible = writeln!(text, "{}", placed(step.on, &line));
-        }
-    }
+    text.push_str(&body);
     text.push_str("\necho passed\n)\n");
     Ok(text)
 }
 
-fn head(story: &Story, engine: &str) -> String {
+/// What commands call, beside the workload.
+const SCRIPTS: &[&str] =
+    &["more-ticks.sh", "make-rootfs.sh", "detached.sh", "container-items.sh", "periodic.sh"];
+
+fn body(story: &Story, workload: &Workload, engine: &dyn Engine) -> Result<String, ScriptError> {
+    let mut text = prepare(engine);
+    if story.roles().contains(&Role::Destination) {
+        text.push_str(&destination(workload));
+    }
+    let scene = Scene { workload, settings: &story.settings };
+    for (index, step) in story.steps.iter().enumerate() {
+        let _infallible = write!(text, "\n# {}. {step}\n", index + 1);
+        let actions = engine.lower(step, &scene)?;
+        for (at, action) in actions.iter().enumerate() {
+            let line = if at + 1 == actions.len() { in_step(step, action) } else { action_line(action) };
+            let _infallible = writeln!(text, "{line}");
+        }
+        if matches!(step.verb, Verb::StopDaemon(_)) {
+            // It may be somebody's own.
+            text.push_str("trap 'kill -CONT \"$(cat stopped.pid)\"' EXIT\n");
+        }
+        if matches!(step.verb, Verb::PowerCut { .. }) {
+            text.push_str(&power_cut(step.on, engine));
+        }
+        if let Some(line) = look(step, engine, &scene) {
+            let _infallible = writeln!(text, "{}", placed(step.on, &line));
+        }
+    }
+    Ok(text)
+}
+
+fn head(story: &Story, engine: &dyn Engine) -> String {
+    let (engine, contained) = (engine.name(), engine.recipe().is_some());
+    let programs = if contained { format!("criu and {engine}") } else { engine.to_owned() };
+    let made = if contained { "images rootfs work shared *.ticks" } else { "images *.ticks" };
     format!(
         "#!/bin/sh\n# {name}: {summary}\n# Engine: {engine}. Paste it into a root shell, or run it with sh; it needs \
-         criu in PATH, and cc for a workload in C.\n(\nset -eu\nmkdir -p {WORK_FOLDER} && cd {WORK_FOLDER} && rm -rf images *.ticks\n",
+         {programs} in PATH, and cc for a workload in C.\n(\nset -eu\nmkdir -p {WORK_FOLDER} && cd {WORK_FOLDER} && rm -rf {made}\n",
         name = story.name,
         summary = story.summary,
     )
@@ -96,6 +121,24 @@ fn destination(workload: &Workload) -> String {
     )
 }
 
+/// The last action of a step, as the step wants it to end.
+fn in_step(step: &Step, action: &Action) -> String {
+    match action {
+        Action::Run(role, command) if step.hangs => {
+            let seconds = step.deadline.map_or(command.deadline.as_secs(), u64::from);
+            let line = command.line.replace('\'', "'\\''");
+            // 124 is timeout's own word for it.
+            placed(
+                *role,
+                &format!("status=0; timeout {seconds} sh -c '{line}' || status=$?; [ $status = 124 ]"),
+            )
+        }
+        // `!` would not end a script that has `set -e`.
+        _ if step.refused => format!("if {}; then echo 'it was done' >&2; exit 1; fi", action_line(action)),
+        _ => action_line(action),
+    }
+}
+
 fn action_line(action: &Action) -> String {
     match action {
         Action::Run(role, command) => placed(*role, &command.line),
@@ -114,19 +157,69 @@ fn placed(role: Role, line: &str) -> String {
     }
 }
 
+/// What the harness does to an engine before a story: its daemon is somebody else's on a machine that is in use.
+fn prepare(engine: &dyn Engine) -> String {
+    let mut text = String::new();
+    if !engine.daemon().is_empty() {
+        text.push_str("\n# The daemon, where it does not run so yet:\n");
+    }
+    for command in engine.daemon() {
+        let _infallible = writeln!(text, "#   {}", command.line.replace('\n', "\n#   "));
+    }
+    if !engine.image().is_empty() {
+        text.push_str("\n# The image.\nchmod +x ./*.sh\n");
+    }
+    for command in engine.image() {
+        let _infallible = writeln!(text, "{}", command.line);
+    }
+    text
+}
+
+/// The kernel restarts the machine at once, without writing anything out, which is as good as a power cut. What
+/// comes after it is a block of its own, to be pasted when the machine is up again.
+fn power_cut(on: Role, engine: &dyn Engine) -> String {
+    let daemon: String =
+        engine.daemon().iter().map(|command| format!("{}\n", placed(on, &command.line))).collect();
+    format!(
+        ": \"${{POWER_CUT:?this restarts the machine at once: say POWER_CUT=yes}}\"\n{}\n)\n\n\
+         # Paste what follows when it is up again.\n(\nset -eu\ncd {WORK_FOLDER}\n{daemon}",
+        placed(on, "echo b >/proc/sysrq-trigger")
+    )
+}
+
 /// What a person looks at where the harness judges.
-fn look(step: &Step, workload: &Workload) -> Option<String> {
+fn look(step: &Step, engine: &dyn Engine, scene: &Scene<'_>) -> Option<String> {
     let Verb::Expect(expectation) = &step.verb else { return None };
-    Some(match expectation {
-        Expectation::Gone => {
+    let look = engine.look(step.container.as_deref(), scene);
+    let mut lines = Vec::new();
+    match expectation {
+        Expectation::Running | Expectation::Continues | Expectation::Fresh => {
+            for (_, command) in &look.outputs {
+                lines.push(match command.line.strip_prefix("cat ") {
+                    Some(file) => format!("tail -n 12 {file}"),
+                    None => format!("({}) | tail -n 12", command.line),
+                });
+            }
+            let words = match expectation {
+                Expectation::Fresh => "the numbers began at 1, with another nonce",
+                _ => "the numbers go on without a gap, under the same pid, start and nonce",
+            };
+            if let Some(last) = lines.last_mut() {
+                last.push_str("  # ");
+                last.push_str(words);
+            }
+        }
+        Expectation::Gone if !look.contained => lines.push(
             "if kill -0 -\"$(cat workload.pid)\" 2>/dev/null; then echo 'it still runs'; exit 1; fi"
-                .to_owned()
+                .to_owned(),
+        ),
+        Expectation::Gone | Expectation::Paused | Expectation::Removed => {
+            lines.push(format!("({})  # {expectation}", look.root.line));
         }
-        Expectation::Running | Expectation::Continues => {
-            let files = workload.outputs().join(" ");
-            format!(
-                "tail -n 12 {files}  # the numbers go on without a gap, under the same pid, start and nonce"
-            )
-        }
-    })
+        Expectation::Unchanged | Expectation::SameNetwork => lines.push(format!(
+            "sh ./container-items.sh \"{}\"  # the same as before the dump",
+            engine.root(step.container.as_deref())
+        )),
+    }
+    Some(lines.join("\n"))
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 pub(super) use self::arguments::Arguments;
 use super::{places, report, scenarios, stacks};
-use crate::engine::{self, Sabotage};
+use crate::engine::{self, Sabotage, Scene};
 use crate::exit_code::ExitCode;
 use crate::install::{Cache, Lock, Mode};
 use crate::interrupt;
@@ -52,10 +52,11 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
     let refuses = |host: &HostAsk, story: &Story| {
         let engine = engine::named(&host.engine, None)?;
         let workload = Workload::named(&story.workload)?;
+        let scene = Scene { workload, settings: &story.settings };
         story
             .steps
             .iter()
-            .find_map(|step| engine.lower(step, workload).err())
+            .find_map(|step| engine.lower(step, &scene).err())
             .map(|refusal| refusal.to_string())
     };
     let mut plan = Plan::span(profile, &stories, &arguments.provider, arguments.repeat, &refuses);

@@ -75,8 +75,9 @@ impl Frame {
             Disk { serial: "root", image: root, access },
             Disk { serial: "criu", image: &self.stack.criu, access: Access::Read },
         ];
-        let engine = self.stack.engine.iter();
-        disks.extend(engine.map(|image| Disk { serial: "engine", image, access: Access::Read }));
+        for (serial, image) in [("engine", &self.stack.engine), ("modules", &self.stack.modules)] {
+            disks.extend(image.iter().map(|image| Disk { serial, image, access: Access::Read }));
+        }
         let machine = Machine {
             release: self.program.release(),
             accelerator: self.accelerator,

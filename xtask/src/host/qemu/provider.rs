@@ -26,6 +26,8 @@ pub struct Stack {
     pub criu: PathBuf,
     /// The engine's ext4 image, where it is not the userland's.
     pub engine: Option<PathBuf>,
+    /// The ext4 image of all the modules of the kernel.
+    pub modules: Option<PathBuf>,
 }
 
 /// The provider.

@@ -37,7 +37,7 @@ pub(super) fn state_key(
     }
     let program = frame.program.argv.iter().map(Path::new).filter(|word| word.is_file());
     let images = [&stack.kernel, &stack.initrd, &stack.userland, &stack.criu];
-    let images = images.into_iter().chain(&stack.engine);
+    let images = images.into_iter().chain(&stack.engine).chain(&stack.modules);
     for file in program.chain(images.into_iter().map(PathBuf::as_path)) {
         parts.push(format!("{:?}", Identity::of(file)?));
     }
@@ -106,6 +106,7 @@ mod tests {
             userland: file("userland"),
             criu: file("criu"),
             engine: None,
+            modules: None,
         };
         Frame {
             program,

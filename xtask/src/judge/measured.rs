@@ -1,0 +1,44 @@
+//! What a story that went well has measured, in words for its verdict. Nothing of it decides.
+
+use super::history::History;
+use super::series;
+use crate::model::Verb;
+
+/// Empty where there is nothing to say.
+pub(super) fn measured(history: &History<'_>) -> String {
+    let mut all = series::twice(history);
+    all.extend(starts(history));
+    all.extend(retries(history));
+    all.join("; ")
+}
+
+/// From the command that starts or restores to the first tick: of the start, and of each restore after which the story
+/// waits for ticks. What makes a container for it comes before, and is not counted.
+fn starts(history: &History<'_>) -> Option<String> {
+    let steps = &history.story.steps;
+    let seconds = |millis: u64| format!("{}.{} s", millis / 1000, millis % 1000 / 100);
+    let restores: Vec<String> = (1..steps.len())
+        .filter(|&step| matches!(steps[step].verb, Verb::Ticks(_)))
+        .filter(|&step| matches!(steps[step - 1].verb, Verb::Restore { .. }))
+        .map(|step| seconds(last(history, step - 1, 1) + last(history, step, 1)))
+        .collect();
+    let start = steps.iter().position(|step| step.verb == Verb::Start)?;
+    // The wait for the first tick is a command of the start itself.
+    let cold = seconds(last(history, start, 2));
+    (!restores.is_empty()).then(|| format!("cold start {cold}, restores {}", restores.join(", ")))
+}
+
+/// How often an engine wanted a restore to be tried again: the commands tell each time in a line of their own.
+fn retries(history: &History<'_>) -> Option<String> {
+    let restores = history.story.steps.iter().enumerate();
+    let restores = restores.filter(|(_, step)| matches!(step.verb, Verb::Restore { .. }));
+    let told = restores.flat_map(|(at, _)| history.printed_lines(at));
+    let tries = told.filter(|line| line.starts_with("retry ")).count();
+    (tries > 0).then(|| format!("the engine had to be asked again {tries} times before it restored"))
+}
+
+/// How long the last commands of a step took, in milliseconds.
+fn last(history: &History<'_>, step: usize, commands: usize) -> u64 {
+    let all = history.millis(step);
+    all[all.len().saturating_sub(commands)..].iter().sum()
+}
