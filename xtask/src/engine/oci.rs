@@ -112,9 +112,10 @@ impl Runtime {
             let path = output(name, scene.workload, file);
             (file.to_owned(), Command::new(format!("[ ! -e {path} ] || cat {path}")))
         };
-        // Whether it is there is asked of the list: `state` fails for more than one reason.
+        // Whether it is there is asked of the list: `state` fails for more than one reason. A runtime that has never
+        // run has no folder, and some then have no list either.
         let root = format!(
-            "list=$({program} list --quiet) && if echo \"$list\" | grep -qx {name}; then \
+            "[ -e /run/{program} ] || exit 0; list=$({program} list --quiet) && if echo \"$list\" | grep -qx {name}; then \
              state=$({program} state {name}) && echo \"$state\" | {STATUS} && echo \"$state\" | {PID}; fi"
         );
         Look {

@@ -68,12 +68,15 @@ fn a_restored_container_runs_in_list_and_truth(
 
 /// An engine that carries the log along: it begins with what the original told, and goes on.
 #[rstest]
-#[case::stopped(false, 0, None)]
-#[case::left_running(true, 4, None)]
-#[case::a_tick_twice(false, 1, Some("went back too far"))]
+#[case::stopped(false, 0, 0, None)]
+#[case::left_running(true, 4, 0, None)]
+#[case::packed_late(true, 4, 3, None)]
+#[case::a_tick_twice(false, 1, 0, Some("went back too far"))]
+#[case::ticks_of_nobodys(false, 1, 2, Some("went back too far"))]
 fn a_clone_may_bring_the_log_along(
     #[case] leave_running: bool,
     #[case] told_since: u64,
+    #[case] packed: u64,
     #[case] reason: Option<&str>,
 ) {
     let mut program = Program::new();
@@ -93,7 +96,8 @@ fn a_clone_may_bring_the_log_along(
     for verb in [restored, CONTINUES] {
         past = past.step(verb, HERE, "", &[500]).saw(contained("running", &[500]));
         past.story.steps.last_mut().unwrap().container = Some("clone".to_owned());
-        let log = format!("{first}{}", copy.tick(5));
+        let late = copy.clone().tick(packed);
+        let log = format!("{first}{late}{}", copy.tick(5));
         past = past.saw(|look| {
             look.container = Some("clone".to_owned());
             look.outputs.insert("ticker.ticks".to_owned(), log);

@@ -34,10 +34,14 @@ pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
     let (restored, dumped) = restored_and_dumped(history, step)?;
 
     let now = history.look(&place, step)?;
-    let base = past(history, &place, restored, dumped, now)?;
+    let (base, carried) = past(history, &place, restored, dumped, now)?;
     listed(now, |state| state == Listed::Running, "it was restored")?;
     let identities = history.identities(dumped)?;
-    for (who, ticks) in history.ticks_after(now, base)? {
+    let originals = history.ticks(history.look(&history.story.steps[dumped].place(), dumped)?)?;
+    for (who, mut ticks) in history.ticks_after(now, base)? {
+        if carried {
+            ticks = without_the_originals(ticks, originals.get(&who).map_or(&[], Vec::as_slice));
+        }
         let identity = identities.get(&who).ok_or_else(|| never_ticked(&who))?;
         let due = due(history, &who, dumped, restored)?;
         let Some(first) = ticks.first() else {
@@ -53,18 +57,18 @@ pub(super) fn check(history: &History<'_>, step: usize) -> Finding {
     peer::check(history, step)
 }
 
-/// What the outputs held before the restore. What is made by the restore has no past, but for a log that an engine
-/// carries with the checkpoint.
+/// What the outputs held before the restore, and whether it is the original's. What is made by the restore has no past,
+/// but for a log that an engine carries with the checkpoint.
 fn past<'a>(
     history: &History<'a>,
     place: &Place,
     restored: usize,
     dumped: usize,
     now: &Observation,
-) -> Result<Option<&'a Observation>, Unsound> {
+) -> Result<(Option<&'a Observation>, bool), Unsound> {
     let before = history.last_look_before(place, restored);
     if before.is_some_and(|look| look.outputs.values().any(|output| !output.is_empty())) {
-        return Ok(before);
+        return Ok((before, false));
     }
     let source = history.story.steps[dumped].place();
     let runs_on = matches!(history.story.steps[dumped].verb, Verb::Dump { leave_running: true, .. });
@@ -73,7 +77,18 @@ fn past<'a>(
     let carried = |(file, output): (&String, &String)| {
         now.outputs.get(file).is_some_and(|now| !output.is_empty() && now.starts_with(output.as_str()))
     };
-    Ok(if original.outputs.iter().all(carried) { Some(original) } else { before })
+    let carried = original.outputs.iter().all(carried);
+    Ok((if carried { Some(original) } else { before }, carried))
+}
+
+/// Without what a carried log has of the original, which ran on while its log was packed: that ends where the count
+/// drops back, and holds nothing that the original did not tell.
+fn without_the_originals(ticks: Vec<Tick>, originals: &[Tick]) -> Vec<Tick> {
+    let drop = ticks.windows(2).position(|pair| pair[1].n <= pair[0].n);
+    match drop {
+        Some(at) if ticks[..=at].iter().all(|tick| originals.contains(tick)) => ticks[at + 1..].to_vec(),
+        _ => ticks,
+    }
 }
 
 fn due(history: &History<'_>, who: &str, dumped: usize, restored: usize) -> Result<Due, Unsound> {
