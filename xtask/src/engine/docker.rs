@@ -1,12 +1,9 @@
 //! Docker, as its tutorials use it: `docker checkpoint create`, `docker start --checkpoint`.
 
-use super::flags;
-use super::lowering::{
-    Daemons, Engine, Look, PATIENCE, PROOF, Refusal, Scene, connect, more_ticks, proof, quoted, refuse, run,
-    stands_still, stat, sync,
-};
+use super::flags::{self, Client};
+use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, quoted, refuse, run};
 use super::oci::{self, name};
-use crate::model::{Action, Command, Expectation, Recipe, Role, Step, Stopped, Verb};
+use crate::model::{Action, Command, Recipe, Role, Step, Stopped, Verb};
 
 /// Docker keeps a container and its checkpoints here.
 const CONTAINERS: &str = "/var/lib/docker/containers";
@@ -20,6 +17,9 @@ pub(super) const RECIPE: Recipe = Recipe {
     with: &["docker-cli", "containerd", "runc", "tini-static|tini", "iptables"],
     opened: &[],
 };
+
+/// Its client.
+const CLIENT: Client = Client { program: "docker", log: "{{.LogPath}}" };
 
 /// The engine `docker`.
 #[derive(Clone, Copy, Debug)]
@@ -68,20 +68,13 @@ security={{.SecurityOptions}}'"
     }
 
     fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
-        let (on, workload) = (step.on, scene.workload);
-        let name = name(step.container.as_deref());
-        let log = format!("\"$(docker inspect --format '{{{{.LogPath}}}}' {name})\"");
-        let ticks = |more, seconds| {
-            run(on, more_ticks(workload, more, seconds, &|file| flags::stream(workload, file, &log)))
-        };
-        let docker = |words: &str| run(on, Command::new(format!("docker {words} {name}")));
+        let (on, name) = (step.on, name(step.container.as_deref()));
         Ok(match &step.verb {
             Verb::Start => {
                 let mut actions = make(on, "run -d", name, scene);
-                actions.push(ticks(1, PATIENCE));
+                actions.push(CLIENT.ticks(step, scene, 1, PATIENCE));
                 actions
             }
-            Verb::Ticks(more) => vec![ticks(*more, PATIENCE + u64::from(*more))],
             Verb::PreDump { .. } => return refuse(self, "has no pre-dump"),
             Verb::Dump { parent: Some(_), .. } => return refuse(self, "has no pre-dump"),
             Verb::Dump { to, leave_running, dir, .. } => {
@@ -100,65 +93,27 @@ security={{.SecurityOptions}}'"
             }
             Verb::Kill => vec![run(on, ended("kill", name))],
             Verb::Stop => vec![run(on, ended("stop --time 2", name))],
-            Verb::StartAgain => vec![docker("start"), ticks(1, PATIENCE)],
-            Verb::Pause => vec![docker("pause")],
-            Verb::Unpause => vec![docker("unpause")],
-            Verb::Remove { force: false } => vec![docker("rm")],
-            Verb::Remove { force: true } => vec![docker("rm --force")],
-            Verb::Connect { talks_on } => connect(on, *talks_on, scene),
-            Verb::Exec(line) => {
-                vec![run(on, Command::new(format!("docker exec {name} sh -c {}", quoted(line))))]
-            }
+            Verb::Remove { force: true } => vec![CLIENT.on(step, "rm --force")],
             Verb::Forget(checkpoint) => {
                 vec![run(on, Command::new(format!("docker checkpoint rm {name} {checkpoint}")))]
             }
             Verb::Checkpoints(names) => vec![run(on, listed(name, names))],
             Verb::StopDaemon(which) => vec![run(on, stop_daemon(*which))],
             Verb::Transfer { checkpoint } => transfer(name, checkpoint, scene),
-            Verb::Sync => sync(on),
-            // The machine's, and not the engine's.
-            Verb::PowerCut { amid: None } => Vec::new(),
-            Verb::PowerCut { .. } | Verb::Periodic { .. } | Verb::Newest(_) => {
-                return refuse(self, "gives a checkpoint its name before it is whole");
-            }
-            Verb::Expect(Expectation::Running | Expectation::Continues | Expectation::Fresh) => {
-                proof(on, ticks(PROOF, PATIENCE), scene)
-            }
-            Verb::Expect(Expectation::Paused) => {
-                vec![run(on, stands_still(workload, &|file| flags::stream(workload, file, &log)))]
-            }
-            Verb::Expect(_) => Vec::new(),
+            _ => return CLIENT.lower(self, step, scene),
         })
     }
 
     fn afresh(&self, step: &Step, _scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
-        Ok(vec![run(step.on, Command::new(format!("docker start {}", name(step.container.as_deref()))))])
+        Ok(vec![CLIENT.on(step, "start")])
     }
 
     fn root(&self, container: Option<&str>) -> String {
-        format!("$(docker inspect --format '{{{{.State.Pid}}}}' {})", name(container))
+        CLIENT.root(container)
     }
 
     fn look(&self, container: Option<&str>, scene: &Scene<'_>) -> Look {
-        let name = name(container);
-        let read = |file: &str| {
-            let line = if scene.workload.own_files {
-                format!("[ ! -e work/{file} ] || cat work/{file}")
-            } else {
-                flags::if_there(&format!("docker logs {name}"))
-            };
-            (file.to_owned(), Command::new(line))
-        };
-        let state = format!(
-            "docker inspect --format '{{{{.State.Status}}}}
-{{{{if .State.Pid}}}}{{{{.State.Pid}}}}{{{{end}}}}' {name}"
-        );
-        Look {
-            outputs: scene.workload.outputs().into_iter().map(read).collect(),
-            stat: stat(),
-            root: Command::new(flags::if_there(&state)),
-            contained: true,
-        }
+        CLIENT.look(container, scene)
     }
 
     fn daemons(&self) -> Daemons {

@@ -1,7 +1,11 @@
-//! What docker and podman have in common: the words of `run`, and where a container's output is.
+//! What docker and podman have in common: the words of `run`, and a client that most verbs are alike for.
 
-use super::lowering::{Scene, WORK_FOLDER};
-use crate::model::Workload;
+use super::lowering::{
+    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, connect, more_ticks, proof, quoted, refuse,
+    run, stands_still, stat, sync,
+};
+use super::oci::name;
+use crate::model::{Action, Command, Expectation, Step, Verb};
 
 /// The image that every container is made of.
 pub(super) const IMAGE: &str = "looper-image";
@@ -56,12 +60,101 @@ pub(super) fn made(verb: &str, name: &str, scene: &Scene<'_>) -> String {
     line
 }
 
-/// Where a stream is found: a file that the container shares with its host, or the log that the engine keeps.
-pub(super) fn stream(workload: &Workload, file: &str, log: &str) -> String {
-    if workload.own_files { format!("work/{file}") } else { log.to_owned() }
+/// A look at a container that may not be there: only the engine's own word for that is taken for it.
+fn if_there(line: &str) -> String {
+    format!("{line} 2>look.err || grep -qiE 'no such (container|object)|no container with name' look.err")
 }
 
-/// A look at a container that may not be there: only the engine's own word for that is taken for it.
-pub(super) fn if_there(line: &str) -> String {
-    format!("{line} 2>look.err || grep -qiE 'no such (container|object)|no container with name' look.err")
+/// A command line that lists, inspects and drives containers: docker's, and podman's, which took it over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    /// As it is called, with the words that come before any other.
+    pub(super) program: &'static str,
+    /// What `inspect --format` takes for the path of a container's log.
+    pub(super) log: &'static str,
+}
+
+impl Client {
+    /// One command with the step's container behind it.
+    pub(super) fn on(self, step: &Step, words: &str) -> Action {
+        run(step.on, Command::new(format!("{} {words} {}", self.program, name(step.container.as_deref()))))
+    }
+
+    /// Waits for ticks of the step's container.
+    pub(super) fn ticks(self, step: &Step, scene: &Scene<'_>, more: u32, seconds: u64) -> Action {
+        run(step.on, more_ticks(scene.workload, more, seconds, &|file| self.stream(step, scene, file)))
+    }
+
+    /// The verbs that both lower alike; what is none of them is refused.
+    pub(super) fn lower(
+        self,
+        engine: &dyn Engine,
+        step: &Step,
+        scene: &Scene<'_>,
+    ) -> Result<Vec<Action>, Refusal> {
+        let on = step.on;
+        Ok(match &step.verb {
+            Verb::Ticks(more) => vec![self.ticks(step, scene, *more, PATIENCE + u64::from(*more))],
+            Verb::StartAgain => vec![self.on(step, "start"), self.ticks(step, scene, 1, PATIENCE)],
+            Verb::Pause => vec![self.on(step, "pause")],
+            Verb::Unpause => vec![self.on(step, "unpause")],
+            Verb::Remove { force: false } => vec![self.on(step, "rm")],
+            Verb::Connect { talks_on } => connect(on, *talks_on, scene),
+            Verb::Exec(line) => {
+                let name = name(step.container.as_deref());
+                vec![run(on, Command::new(format!("{} exec {name} sh -c {}", self.program, quoted(line))))]
+            }
+            Verb::Sync => sync(on),
+            // The machine's, and not the engine's.
+            Verb::PowerCut { amid: None } => Vec::new(),
+            Verb::PowerCut { .. } | Verb::Periodic { .. } | Verb::Newest(_) => {
+                return refuse(engine, "gives a checkpoint its name before it is whole");
+            }
+            Verb::Expect(Expectation::Running | Expectation::Continues | Expectation::Fresh) => {
+                proof(on, self.ticks(step, scene, PROOF, PATIENCE), scene)
+            }
+            Verb::Expect(Expectation::Paused) => {
+                vec![run(on, stands_still(scene.workload, &|file| self.stream(step, scene, file)))]
+            }
+            Verb::Expect(_) => Vec::new(),
+            _ => return refuse(engine, "has no such notion"),
+        })
+    }
+
+    /// What `sh` expands to the process id of the container's root.
+    pub(super) fn root(self, container: Option<&str>) -> String {
+        format!("$({} inspect --format '{{{{.State.Pid}}}}' {})", self.program, name(container))
+    }
+
+    /// The commands that show a container as it is now.
+    pub(super) fn look(self, container: Option<&str>, scene: &Scene<'_>) -> Look {
+        let (Self { program, .. }, name) = (self, name(container));
+        let read = |file: &str| {
+            let line = if scene.workload.own_files {
+                format!("[ ! -e work/{file} ] || cat work/{file}")
+            } else {
+                if_there(&format!("{program} logs {name}"))
+            };
+            (file.to_owned(), Command::new(line))
+        };
+        let state = format!(
+            "{program} inspect --format '{{{{.State.Status}}}}
+{{{{if .State.Pid}}}}{{{{.State.Pid}}}}{{{{end}}}}' {name}"
+        );
+        Look {
+            outputs: scene.workload.outputs().into_iter().map(read).collect(),
+            stat: stat(),
+            root: Command::new(if_there(&state)),
+            contained: true,
+        }
+    }
+
+    /// Where a stream is found: a file that the container shares with its host, or the log that the engine keeps.
+    fn stream(self, step: &Step, scene: &Scene<'_>, file: &str) -> String {
+        if scene.workload.own_files {
+            return format!("work/{file}");
+        }
+        let name = name(step.container.as_deref());
+        format!("\"$({} inspect --format '{}' {name})\"", self.program, self.log)
+    }
 }

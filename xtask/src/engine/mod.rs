@@ -28,8 +28,8 @@ fn plain(name: &str) -> Option<Box<dyn Engine>> {
     Some(match name {
         "criu" => Box::new(criu::Criu),
         "docker" => Box::new(docker::Docker),
-        "podman" => Box::new(podman::Podman { runtime: None }),
-        "podman-runc" => Box::new(podman::Podman { runtime: Some("runc") }),
+        "podman" => Box::new(podman::Podman { on_runc: false }),
+        "podman-runc" => Box::new(podman::Podman { on_runc: true }),
         "runc" => Box::new(runc::Runc),
         "crun" => Box::new(crun::Crun),
         _ => return None,

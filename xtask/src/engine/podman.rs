@@ -1,12 +1,9 @@
 //! podman, as its manual uses it: `podman container checkpoint`, `podman container restore`.
 
-use super::flags;
-use super::lowering::{
-    Daemons, Engine, Look, PATIENCE, PROOF, Refusal, Scene, connect, more_ticks, proof, quoted, refuse, run,
-    stands_still, stat, sync,
-};
+use super::flags::{self, Client};
+use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, refuse, run};
 use super::oci::{self, name};
-use crate::model::{Action, Command, Expectation, Recipe, Role, Step, Verb};
+use crate::model::{Action, Command, Recipe, Role, Step, Verb};
 
 /// Options of CRIU that podman has itself.
 const OPTS: &[&str] = &["--tcp-established", "--file-locks", "--ignore-rootfs", "--ignore-volumes"];
@@ -33,13 +30,13 @@ pub(super) const RECIPE: Recipe = Recipe {
 /// The engine `podman`, with the runtime that it chooses, or with another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Podman {
-    /// `None` is podman's own choice.
-    pub(super) runtime: Option<&'static str>,
+    /// Whether it is told to take runc.
+    pub(super) on_runc: bool,
 }
 
 impl Engine for Podman {
     fn name(&self) -> &str {
-        if self.runtime.is_some() { "podman-runc" } else { "podman" }
+        if self.on_runc { "podman-runc" } else { "podman" }
     }
 
     fn recipe(&self) -> Option<Recipe> {
@@ -47,11 +44,11 @@ impl Engine for Podman {
     }
 
     fn image(&self) -> Vec<Command> {
-        vec![oci::root_file_system(), Command::new(flags::import(&self.program())).within(120)]
+        vec![oci::root_file_system(), Command::new(flags::import(self.program())).within(120)]
     }
 
     fn questions(&self) -> String {
-        self.program()
+        self.program().to_owned()
             + " info --format 'engine={{.Version.Version}}
 conmon={{.Host.Conmon.Version}}
 runtime={{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Version}}
@@ -63,23 +60,16 @@ security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.Ap
     }
 
     fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
-        let (on, workload) = (step.on, scene.workload);
-        let (name, podman) = (name(step.container.as_deref()), self.program());
+        let (on, name, client) = (step.on, name(step.container.as_deref()), self.client());
         if let Some(opt) = step.opts.iter().find(|opt| !OPTS.contains(&opt.as_str())) {
             return refuse(self, format!("hands no {opt} to CRIU"));
         }
-        let log = format!("\"$({podman} inspect --format '{{{{.HostConfig.LogConfig.Path}}}}' {name})\"");
-        let ticks = |more, seconds| {
-            run(on, more_ticks(workload, more, seconds, &|file| flags::stream(workload, file, &log)))
-        };
-        let plain = |words: &str| run(on, Command::new(format!("{podman} {words} {name}")));
         Ok(match &step.verb {
             Verb::Start => {
                 let mut actions = self.make(on, name, scene);
-                actions.push(ticks(1, PATIENCE));
+                actions.push(client.ticks(step, scene, 1, PATIENCE));
                 actions
             }
-            Verb::Ticks(more) => vec![ticks(*more, PATIENCE + u64::from(*more))],
             Verb::PreDump { .. } | Verb::Dump { parent: Some(_), .. } => {
                 return refuse(self, "has its pre-checkpoints for one export only, not by name");
             }
@@ -92,65 +82,26 @@ security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.Ap
             Verb::Restore { from, fresh, .. } => {
                 vec![run(on, self.restore(name, from, *fresh || on == Role::Destination, step, scene))]
             }
-            Verb::Kill => vec![plain("kill"), plain("wait")],
-            Verb::Stop => vec![plain("stop --time 2"), plain("wait")],
-            Verb::StartAgain => vec![plain("start"), ticks(1, PATIENCE)],
-            Verb::Pause => vec![plain("pause")],
-            Verb::Unpause => vec![plain("unpause")],
-            Verb::Remove { force: false } => vec![plain("rm")],
-            Verb::Remove { force: true } => vec![plain("rm --force --time 2")],
-            Verb::Connect { talks_on } => connect(on, *talks_on, scene),
-            Verb::Exec(line) => {
-                vec![run(on, Command::new(format!("{podman} exec {name} sh -c {}", quoted(line))))]
-            }
+            Verb::Kill => vec![client.on(step, "kill"), client.on(step, "wait")],
+            Verb::Stop => vec![client.on(step, "stop --time 2"), client.on(step, "wait")],
+            Verb::Remove { force: true } => vec![client.on(step, "rm --force --time 2")],
             Verb::Transfer { checkpoint } => self.transfer(checkpoint, scene),
-            Verb::Sync => sync(on),
-            // The machine's, and not the engine's.
-            Verb::PowerCut { amid: None } => Vec::new(),
-            Verb::PowerCut { .. } | Verb::Periodic { .. } | Verb::Newest(_) => {
-                return refuse(self, "gives a checkpoint its name before it is whole");
-            }
-            Verb::Expect(Expectation::Running | Expectation::Continues | Expectation::Fresh) => {
-                proof(on, ticks(PROOF, PATIENCE), scene)
-            }
-            Verb::Expect(Expectation::Paused) => {
-                vec![run(on, stands_still(workload, &|file| flags::stream(workload, file, &log)))]
-            }
-            Verb::Expect(_) => Vec::new(),
             Verb::StopDaemon(_) => return refuse(self, "has no daemon"),
             Verb::Forget(_) | Verb::Checkpoints(_) => return refuse(self, "keeps no list of checkpoints"),
+            _ => return client.lower(self, step, scene),
         })
     }
 
     fn afresh(&self, step: &Step, _scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
-        let line = format!("{} start {}", self.program(), name(step.container.as_deref()));
-        Ok(vec![run(step.on, Command::new(line))])
+        Ok(vec![self.client().on(step, "start")])
     }
 
     fn root(&self, container: Option<&str>) -> String {
-        format!("$({} inspect --format '{{{{.State.Pid}}}}' {})", self.program(), name(container))
+        self.client().root(container)
     }
 
     fn look(&self, container: Option<&str>, scene: &Scene<'_>) -> Look {
-        let (name, podman) = (name(container), self.program());
-        let read = |file: &str| {
-            let line = if scene.workload.own_files {
-                format!("[ ! -e work/{file} ] || cat work/{file}")
-            } else {
-                flags::if_there(&format!("{podman} logs {name}"))
-            };
-            (file.to_owned(), Command::new(line))
-        };
-        let state = format!(
-            "{podman} inspect --format '{{{{.State.Status}}}}
-{{{{if .State.Pid}}}}{{{{.State.Pid}}}}{{{{end}}}}' {name}"
-        );
-        Look {
-            outputs: scene.workload.outputs().into_iter().map(read).collect(),
-            stat: stat(),
-            root: Command::new(flags::if_there(&state)),
-            contained: true,
-        }
+        self.client().look(container, scene)
     }
 
     fn daemons(&self) -> Daemons {
@@ -167,11 +118,12 @@ security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.Ap
 }
 
 impl Podman {
-    fn program(self) -> String {
-        match self.runtime {
-            None => "podman".to_owned(),
-            Some(runtime) => format!("podman --runtime {runtime}"),
-        }
+    fn client(self) -> Client {
+        Client { program: self.program(), log: "{{.HostConfig.LogConfig.Path}}" }
+    }
+
+    fn program(self) -> &'static str {
+        if self.on_runc { "podman --runtime runc" } else { "podman" }
     }
 
     /// The log is a file whatever the userland's own choice is: there is no journal in a guest.
@@ -249,7 +201,7 @@ mod tests {
 
     #[test]
     fn lowers() {
-        insta::assert_snapshot!(table(&Podman { runtime: None }), @r#"
+        insta::assert_snapshot!(table(&Podman { on_runc: false }), @r#"
         start
             source $ podman run -d --log-driver k8s-file --name looper --memory 64m looper-image ./ticker
             source $ sh ./more-ticks.sh 1 30 ticker "$(podman inspect --format '{{.HostConfig.LogConfig.Path}}' looper)"
