@@ -131,6 +131,7 @@ fn played(provider: &Scripted) -> (Verdict, RunRecord) {
         sabotage: None,
         cell: vec![cell.clone()],
         skipped: Vec::new(),
+        known_bug: Vec::new(),
         stories: BTreeMap::from([(word("counter"), story.clone())]),
     };
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,8 @@ pub mod interrupt;
 pub mod process;
 pub mod toml_file;
 
+pub mod known_bug;
+
 pub mod record;
 pub mod scenario;
 

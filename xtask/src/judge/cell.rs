@@ -15,6 +15,7 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
         stage,
         reason,
         first_error: None,
+        known: None,
         seconds: record.seconds,
     };
     let broken = |reason: String| verdict(Kind::Broken, None, reason);

@@ -10,6 +10,7 @@ mod continues;
 mod fresh;
 mod gone;
 mod history;
+mod known;
 mod measured;
 #[cfg(test)]
 mod past;
@@ -25,5 +26,6 @@ mod unchanged;
 mod verdict;
 
 pub use cell::judge;
+pub use known::in_light_of;
 pub use repeats::of_repeats;
 pub use verdict::{Kind, Verdict};

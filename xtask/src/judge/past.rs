@@ -72,6 +72,7 @@ impl Past {
             workload: program.workload().to_owned(),
             features: Vec::new(),
             settings: Settings::default(),
+            known_bugs: Vec::new(),
             steps: Vec::new(),
         };
         let record = CellRecord { seconds: Some(1.0), ..CellRecord::default() };

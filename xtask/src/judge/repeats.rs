@@ -8,9 +8,10 @@ pub fn of_repeats(verdicts: &[Verdict]) -> Option<Verdict> {
     let first = verdicts.first()?;
     let of = |kind: Kind| verdicts.iter().filter(move |verdict| verdict.kind == kind);
     let seconds = verdicts.iter().map(|verdict| verdict.seconds).sum::<Option<f64>>();
-    let (passes, failures) = (of(Kind::Pass).count(), of(Kind::Fail).count());
+    let failed: Vec<_> = of(Kind::Fail).chain(of(Kind::KnownBug)).collect();
+    let (passes, failures) = (of(Kind::Pass).count() + of(Kind::Fixed).count(), failed.len());
     if passes > 0 && failures > 0 {
-        let failure = of(Kind::Fail).next().unwrap_or(first);
+        let failure = failed.first().copied().unwrap_or(first);
         let reason = format!("failed {failures} of {} times: {}", verdicts.len(), failure.reason);
         return Some(Verdict { kind: Kind::Flaky, reason, seconds, ..failure.clone() });
     }
@@ -25,7 +26,7 @@ mod tests {
     use super::*;
 
     fn verdict(kind: Kind) -> Verdict {
-        Verdict { kind, stage: None, reason: kind.to_string(), first_error: None, seconds: Some(1.5) }
+        Verdict { kind, stage: None, reason: kind.to_string(), first_error: None, known: None, seconds: Some(1.5) }
     }
 
     #[rstest]
@@ -36,6 +37,10 @@ mod tests {
     #[case(&[Kind::Fail, Kind::Broken], Some(Kind::Fail))]
     #[case(&[Kind::Pass, Kind::Broken], Some(Kind::Broken))]
     #[case(&[Kind::Skip, Kind::Skip], Some(Kind::Skip))]
+    #[case(&[Kind::KnownBug, Kind::KnownBug], Some(Kind::KnownBug))]
+    #[case(&[Kind::KnownBug, Kind::Fail], Some(Kind::Fail))]
+    #[case(&[Kind::KnownBug, Kind::Fixed], Some(Kind::Flaky))]
+    #[case(&[Kind::Fixed, Kind::Broken], Some(Kind::Broken))]
     fn of(#[case] kinds: &[Kind], #[case] expected: Option<Kind>) {
         let verdicts: Vec<_> = kinds.iter().copied().map(verdict).collect();
         assert_eq!(of_repeats(&verdicts).map(|verdict| verdict.kind), expected);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::known_bug::KnownAs;
 use crate::model::Stage;
 
 /// The seven outcomes.
@@ -67,6 +68,8 @@ pub struct Verdict {
     pub reason: String,
     /// The first line that says `Error` in the log of that stage.
     pub first_error: Option<String>,
+    /// The known bug that it is, or was.
+    pub known: Option<KnownAs>,
     /// Wall time of the cell; `None` where none was played.
     pub seconds: Option<f64>,
 }
@@ -102,6 +105,7 @@ mod tests {
             stage: Some(Stage::Dump),
             reason: reason.into(),
             first_error: error.map(Into::into),
+            known: None,
             seconds: None,
         };
         assert_eq!(verdict("exit status 1", None).sentence(), "exit status 1");

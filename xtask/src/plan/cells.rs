@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Profile;
 use crate::engine::Sabotage;
-use crate::model::{CellId, HostAsk};
+use crate::known_bug::KnownBug;
+use crate::model::{CellId, GuestFacts, HostAsk};
 use crate::scenario::Story;
 
 /// `plan.toml`: with the record it is all that a report needs, so the stories are in it as they were played.
@@ -30,6 +31,9 @@ pub struct Plan {
     /// What is left out.
     #[serde(default)]
     pub skipped: Vec<SkippedCell>,
+    /// Which cells are known to fail, whatever their story; a story has its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_bug: Vec<KnownBug>,
     /// The stories by name.
     pub stories: BTreeMap<String, Story>,
 }
@@ -77,6 +81,7 @@ impl Plan {
             sabotage: None,
             cell: Vec::new(),
             skipped: Vec::new(),
+            known_bug: profile.known_bugs.clone(),
             stories: stories.iter().map(|story| (story.name.clone(), (*story).clone())).collect(),
         };
         for host in hosts(profile) {
@@ -96,6 +101,17 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// The known bugs that a cell is one of, as far as is known from what its guest reported. Under sabotage there
+    /// are none: what fails there fails for another reason.
+    pub fn known_bugs(&self, cell: &PlannedCell, facts: Option<&GuestFacts>) -> Vec<&KnownBug> {
+        let of_story = self.story(cell).map_or(&[][..], |story| &story.known_bugs);
+        of_story
+            .iter()
+            .chain(&self.known_bug)
+            .filter(|bug| self.sabotage.is_none() && bug.means(&cell.scenario, &cell.host, facts))
+            .collect()
     }
 
     /// The story of a cell.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::install::{Config, ConfigError, OwnCriu, OwnKernel, Suite};
+use crate::known_bug::{KnownBug, KnownBugTable};
 use crate::model::HostAsk;
 use crate::toml_file::{ReadError, Source};
 
@@ -33,6 +35,12 @@ pub struct Profile {
     /// Hosts that are left out, each with its reason. Default: none.
     #[serde(default)]
     pub except: Vec<Except>,
+    /// Cells that are known to fail, and how. Default: none.
+    #[serde(default)]
+    known_bug: Vec<Spanned<KnownBugTable>>,
+    /// The same, found sound.
+    #[serde(skip)]
+    pub known_bugs: Vec<KnownBug>,
     /// A guest's memory, MiB. Default: 512.
     #[serde(default = "memory_mib")]
     pub memory_mib: u32,
@@ -147,7 +155,10 @@ impl Profile {
         if !path.exists() {
             return Err(ProfileError::Unknown { name: name.to_owned(), known: known(folder) });
         }
-        let mut profile: Self = Source::read(path)?.parse().map_err(ReadError::from)?;
+        let source = Source::read(path)?;
+        let mut profile: Self = source.parse().map_err(ReadError::from)?;
+        profile.known_bugs =
+            KnownBugTable::of_profile(&source, &profile.known_bug).map_err(ReadError::from)?;
         profile.folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         Ok(profile)
     }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::matrix::distinct;
 use super::{Cell, Report};
 use crate::judge::Kind;
+use crate::known_bug::KnownAs;
 use crate::model::Stage;
 
 /// Cells that ended alike, at the same stage, for the same reason.
@@ -14,6 +15,8 @@ pub(super) struct Cause<'a> {
     pub(super) stage: Option<Stage>,
     /// The first cell's words: the others' may differ in numbers that mean nothing.
     pub(super) reason: &'a str,
+    /// The known bug that it is, or was.
+    pub(super) known: Option<&'a KnownAs>,
     /// In the order of the report.
     pub(super) cells: Vec<&'a Cell>,
 }
@@ -36,8 +39,9 @@ pub(super) fn causes<'a>(report: &'a Report, kinds: &[Kind]) -> Vec<Cause<'a>> {
     let mut places = HashMap::new();
     for cell in report.cells.iter().filter(|cell| kinds.contains(&cell.verdict)) {
         let reason = cell.reason.as_deref().unwrap_or("no reason is recorded");
-        let at = *places.entry((cell.verdict, cell.stage, essence(reason))).or_insert_with(|| {
-            causes.push(Cause { kind: cell.verdict, stage: cell.stage, reason, cells: Vec::new() });
+        let known = cell.known_bug.as_ref();
+        let at = *places.entry((cell.verdict, cell.stage, essence(reason), known)).or_insert_with(|| {
+            causes.push(Cause { kind: cell.verdict, stage: cell.stage, reason, known, cells: Vec::new() });
             causes.len() - 1
         });
         causes[at].cells.push(cell);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{Cell, Report, Run};
-use crate::judge::{Kind, Verdict, judge, of_repeats};
+use crate::judge::{Kind, Verdict, in_light_of, judge, of_repeats};
 use crate::model::CellId;
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{CellRecord, RunRecord};
@@ -39,8 +41,21 @@ pub fn gather(plan: &Plan, record: &RunRecord) -> Report {
     Report::new(run, cells)
 }
 
-/// The verdict on one cell of a plan, as far as it was played.
+/// The verdict on one cell of a plan, as far as it was played, in the light of the known bugs that it is one of.
 pub fn verdict_of(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict {
+    let facts = record.cells.get(&cell.id).and_then(|played| played.facts.values().next());
+    let verdict = plain_verdict(plan, record, cell);
+    // No diagnosis is made so far.
+    in_light_of(&plan.known_bugs(cell, facts), verdict, &rules(None))
+}
+
+/// The rules that a diagnosis names: those that a known bug's `rule` may mean.
+fn rules(diagnosis: Option<&Value>) -> Vec<&str> {
+    let found = diagnosis.and_then(Value::as_array).into_iter().flatten();
+    found.filter_map(|found| found.get("rule")?.as_str()).collect()
+}
+
+fn plain_verdict(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict {
     match (plan.story(cell), record.cells.get(&cell.id)) {
         (Some(story), Some(played)) => judge(story, played),
         (Some(_), None) => verdict(Kind::Broken, "not played: the run ended before it"),
@@ -53,7 +68,7 @@ fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell]) -> Option<C
     let all = of_repeats(&verdicts)?;
     // The repeat that is shown is one whose verdict tells the most.
     let shown = verdicts.iter().position(|one| one.kind == all.kind || one.reason == all.reason);
-    let failed = verdicts.iter().position(|one| one.kind == Kind::Fail);
+    let failed = verdicts.iter().position(|one| matches!(one.kind, Kind::Fail | Kind::KnownBug));
     let index = if all.kind == Kind::Flaky { failed } else { shown }.unwrap_or(0);
     let played = record.cells.get(&repeats[index].id);
     let mut cell = described(plan, repeats[0], &all);
@@ -84,5 +99,5 @@ fn logs(cell: &PlannedCell, played: &CellRecord, verdict: &Verdict) -> Vec<Strin
 }
 
 fn verdict(kind: Kind, reason: &str) -> Verdict {
-    Verdict { kind, stage: None, reason: reason.to_owned(), first_error: None, seconds: None }
+    Verdict { kind, stage: None, reason: reason.to_owned(), first_error: None, known: None, seconds: None }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine;
 use crate::judge::{Kind, Verdict};
+use crate::known_bug::KnownAs;
 use crate::model::{CellId, GuestFacts, HostAsk, Stage};
 
 /// A whole report.
@@ -77,6 +78,9 @@ pub struct Cell {
     pub stage: Option<Stage>,
     /// Why, with the first error of the log; `null` where there is nothing to say.
     pub reason: Option<String>,
+    /// Where the bug is told that it is known as, or was; `null` where it is none.
+    #[serde(default)]
+    pub known_bug: Option<KnownAs>,
     /// What is known of the cause; `null` until a diagnosis was made.
     pub diagnosis: Option<serde_json::Value>,
     /// Wall time; `null` where it was not played.
@@ -101,6 +105,7 @@ impl Cell {
             verdict: verdict.kind,
             stage: verdict.stage,
             reason: said(&verdict.sentence()),
+            known_bug: verdict.known.clone(),
             diagnosis: None,
             seconds: verdict.seconds,
             logs: Vec::new(),
@@ -216,6 +221,7 @@ mod tests {
             stage: None,
             reason: String::new(),
             first_error: None,
+            known: None,
             seconds: Some(6.5),
         };
         let asked = Cell::new(CellId::new("counter", &host, 1), "counter", &host, "qemu", &verdict);

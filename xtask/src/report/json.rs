@@ -58,6 +58,7 @@ mod tests {
               "verdict": "fail",
               "stage": "restore",
               "reason": "criu restore: exit status 1: (00.338) Error (criu/cr-restore.c:1480): 338 killed by signal 11: Segmentation fault",
+              "known_bug": null,
               "diagnosis": null,
               "seconds": 6.5,
               "logs": [

@@ -59,7 +59,7 @@ fn suite(host: &str, cell: &Cell) -> TestSuite {
 fn case(host: &str, cell: &Cell) -> TestCase {
     let reason = cell.reason.as_deref().unwrap_or("no reason is recorded");
     let stage = cell.stage.map_or_else(|| cell.verdict.to_string(), |stage| stage.to_string());
-    let mut case = TestCase::new(name(cell), status(cell.verdict, &stage, reason));
+    let mut case = TestCase::new(name(cell), status(cell, &stage, reason));
     case.set_classname(host);
     case.set_time(Duration::try_from_secs_f64(cell.seconds.unwrap_or(0.0)).unwrap_or_default());
     if !cell.logs.is_empty() {
@@ -74,7 +74,13 @@ fn name(cell: &Cell) -> String {
     repeat.map_or(cell.scenario.clone(), |repeat| format!("{}@{repeat}", cell.scenario))
 }
 
-fn status(kind: Kind, stage: &str, reason: &str) -> TestCaseStatus {
+/// ` (ADDRESS)` of a known bug.
+fn told(cell: &Cell) -> String {
+    cell.known_bug.as_ref().map_or(String::new(), |known| format!(" ({known})"))
+}
+
+fn status(cell: &Cell, stage: &str, reason: &str) -> TestCaseStatus {
+    let kind = cell.verdict;
     let mut status = match kind {
         Kind::Pass => TestCaseStatus::success(),
         Kind::Fail | Kind::Fixed | Kind::Flaky => TestCaseStatus::non_success(NonSuccessKind::Failure),
@@ -87,10 +93,10 @@ fn status(kind: Kind, stage: &str, reason: &str) -> TestCaseStatus {
             status.set_message(reason);
         }
         Kind::Fixed => {
-            status.set_message(format!("a known bug is gone: {reason}"));
+            status.set_message(format!("a known bug is gone{}: {reason}", told(cell)));
         }
         Kind::KnownBug => {
-            status.set_message(format!("known bug: {reason}"));
+            status.set_message(format!("known bug{}: {reason}", told(cell)));
         }
         Kind::Flaky => {
             let mut rerun = TestRerun::new(NonSuccessKind::Failure);
@@ -138,7 +144,7 @@ mod tests {
                     <system-out>cells/counter@k5.10@bookworm@c3.17.1@criu@max/story.log</system-out>
                 </testcase>
                 <testcase name="leave-running" classname="kernel 5.10, bookworm, CRIU 3.17.1, criu, CPU max" time="6.500">
-                    <skipped message="known bug: checkpoint-restore/criu#1234" type="verify"/>
+                    <skipped message="known bug (https://github.com/checkpoint-restore/criu/issues/1234): tick 18 is missing" type="verify"/>
                     <system-out>cells/leave-running@k5.10@bookworm@c3.17.1@criu@max/story.log</system-out>
                 </testcase>
                 <testcase name="pre-dump" classname="kernel 5.10, bookworm, CRIU 3.17.1, criu, CPU max" time="0.000">

@@ -102,6 +102,7 @@ fn push_legend(text: &mut String, matrix: &Matrix<'_>) {
 fn push_cause(text: &mut String, cause: &Cause<'_>, axes: &Axes<'_>) {
     let title = format!("**{} {}**: {}", Style::FILE.mark(cause.kind), cause.title(), code(cause.reason));
     let mut lines = vec![title];
+    lines.extend(cause.known.map(|known| format!("known: {known}")));
     lines.extend(axes.describe(&cause.cells, Style::FILE.times()).iter().map(|line| escaped(line)));
     // Nobody looks for the logs of what was not run.
     let log = cause.cells.iter().find_map(|cell| cell.logs.first()).filter(|_| cause.kind != Kind::Skip);
@@ -219,7 +220,8 @@ mod tests {
 
         ## Known bugs
 
-        - **k known-bug at verify, 1 cell**: `checkpoint-restore/criu#1234`  
+        - **k known-bug at verify, 1 cell**: `tick 18 is missing`  
+          known: https://github.com/checkpoint-restore/criu/issues/1234  
           leave-running: kernel 5.10 × CRIU 3.17.1 × userland bookworm  
           log: `cells/leave-running@k5.10@bookworm@c3.17.1@criu@max/story.log`
 

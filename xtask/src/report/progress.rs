@@ -98,6 +98,9 @@ impl Progress {
         if !sentence.is_empty() {
             let _ = write!(line, "  {sentence}");
         }
+        if let Some(known) = &verdict.known {
+            let _ = write!(line, "  known: {known}");
+        }
         line
     }
 
@@ -261,6 +264,7 @@ mod tests {
             stage: None,
             reason: String::new(),
             first_error: None,
+            known: None,
             seconds: Some(6.54),
         };
         progress.tell(Event::CellEnded { cell: one.clone(), seconds: 6.54 });
@@ -271,6 +275,9 @@ mod tests {
         verdict.first_error = Some("Error (criu/cr-restore.c:1480): 321 killed by signal 11".into());
         progress.tell(Event::CellEnded { cell: two.clone(), seconds: 7.0 });
         progress.judged(&two, &verdict);
+        verdict.kind = Kind::KnownBug;
+        verdict.known = Some(sample::known());
+        progress.judged(&sample::cell("counter", "6.1", "trixie", "4.3").id, &verdict);
     }
 
     #[test]
@@ -281,6 +288,7 @@ mod tests {
         note: no [31mKVM
         [  1/140] ✓ pass  counter@k6.12@trixie@c4.1.1@criu@max  6.5 s
         [  2/140] ✗ fail at restore  clone@k6.1@trixie@c4.3@criu@max  6.5 s  criu restore: exit status 1: Error (criu/cr-restore.c:1480): 321 killed by signal 11
+        [  3/140] k known-bug at restore  counter@k6.1@trixie@c4.3@criu@max  6.5 s  criu restore: exit status 1: Error (criu/cr-restore.c:1480): 321 killed by signal 11  known: https://github.com/checkpoint-restore/criu/issues/1234
         "#);
     }
 
@@ -293,12 +301,12 @@ mod tests {
         play(&progress);
         let Screen::Bar(bar) = &progress.lock().screen else { panic!("no bar") };
         bar.force_draw();
-        assert_eq!((bar.position(), bar.message().as_str()), (2, ", 1 fail"));
+        assert_eq!((bar.position(), bar.message().as_str()), (3, ", 1 fail"));
         let text = kept.text();
         assert!(text.contains("note: no [31mKVM"), "{text}");
         assert!(text.contains("[  2/140] ✗ fail at restore  clone@k6.1"), "{text}");
         assert!(!text.contains("✓ pass"), "{text}");
-        assert!(text.contains(" 2/140, "), "{text}");
+        assert!(text.contains(" 3/140, "), "{text}");
     }
 
     #[test]

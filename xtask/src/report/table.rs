@@ -167,6 +167,9 @@ fn push_cause(text: &mut String, cause: &Cause<'_>, axes: &Axes<'_>, style: &Sty
     let title = format!("{} {}", style.mark(cause.kind), cause.title());
     let _ = writeln!(text, "{}", style.ink(cause.kind, &title));
     push_wrapped(text, "    ", cause.reason, style);
+    if let Some(known) = cause.known {
+        push_wrapped(text, "    ", &format!("known: {known}"), style);
+    }
     if cause.cells.len() > 1 || cause.kind == Kind::Skip {
         for line in axes.describe(&cause.cells, style.times()) {
             push_wrapped(text, "    ", &line, style);
@@ -294,7 +297,8 @@ mod tests {
         Known bugs
 
         k known-bug at verify, 1 cell
-            checkpoint-restore/criu#1234
+            tick 18 is missing
+            known: https://github.com/checkpoint-restore/criu/issues/1234
             runs/2026-11-03T12-00-00Z/cells/leave-running@k5.10@bookworm@c3.17.1@criu@max/story.log
 
         Skipped

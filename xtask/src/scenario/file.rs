@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::known_bug::KnownBugTable;
 use crate::model::{Expectation, Role, Settings, Stopped};
 
 /// `scenarios/NAME.toml`.
@@ -21,6 +22,9 @@ pub(super) struct ScenarioFile {
     pub(super) flavor: Vec<Spanned<Flavor>>,
     /// What the containers are started with; an engine that has none skips the story. Default: nothing.
     pub(super) container: Option<Settings>,
+    /// Cells of this story that are known to fail, and how. Default: none.
+    #[serde(default)]
+    pub(super) known_bug: Vec<Spanned<KnownBugTable>>,
     /// The steps, in order. Required.
     pub(super) step: Vec<Spanned<StepTable>>,
 }

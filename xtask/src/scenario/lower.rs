@@ -11,6 +11,7 @@ use super::fitting::only_fitting_words;
 use super::hanging::Hanging;
 use super::whole::{flavored, tell_what_is_carried};
 use super::words::{Lowered, features, quoted, verbs};
+use crate::known_bug::KnownBugTable;
 use crate::model::{Expectation, Role, Step, Verb};
 use crate::toml_file::{FileError, Source};
 
@@ -29,6 +30,7 @@ pub(super) fn lower(
         return Err(source.wrong(file.summary.span(), "the summary must be one sentence on one line"));
     }
     let features = features(source, &file.feature)?;
+    let known_bugs = KnownBugTable::of_scenario(source, &file.known_bug)?;
     let publishes = file.container.as_ref().is_some_and(|settings| settings.publish.is_some());
     let mut scene = Scene::new(source, workloads, publishes);
     let mut steps = Vec::new();
@@ -43,6 +45,7 @@ pub(super) fn lower(
         workload: scene.workload.unwrap_or_default(),
         features,
         settings: file.container.clone().unwrap_or_default(),
+        known_bugs,
         steps,
     };
     if file.flavor.is_empty() {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::known_bug::KnownBug;
 use crate::model::{Role, Settings, Stage, Step, Verb};
 
 /// A scenario that has been read and found sound.
@@ -19,6 +20,9 @@ pub struct Story {
     /// What its containers are started with.
     #[serde(default, skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
+    /// The cells of it that are known to fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_bugs: Vec<KnownBug>,
     /// The steps in order.
     pub steps: Vec<Step>,
 }
