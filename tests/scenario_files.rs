@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rstest::rstest;
 use xtask::model::Workload;
+use xtask::plan::Profile;
 use xtask::scenario::Library;
 
 fn error(text: &str) -> String {
@@ -57,6 +58,24 @@ fn ours_are_sound() {
             "warm-start"
         ]
     );
+}
+
+#[test]
+fn our_profiles_are_sound() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let library = Library::read(&folder, &Workload::names()).unwrap();
+    let known = |name: &str| {
+        let profile = Profile::read(&folder.join("matrix"), name).unwrap_or_else(|error| panic!("{error}"));
+        for bug in &profile.known_bugs {
+            let named: Vec<_> = bug.scenario.iter().map(ToString::to_string).collect();
+            library.matching(&named).unwrap();
+        }
+        profile.known_bugs
+    };
+    assert_eq!(known("full"), known("nightly"), "the larger has what the smaller has");
+    for name in ["smoke", "engines", "engines-smoke", "engines-stories"] {
+        known(name);
+    }
 }
 
 #[test]
@@ -148,6 +167,45 @@ fn an_expectation_that_nobody_knows() {
 #[case::continues("expect = \"continues\"", "nothing was restored that could continue")]
 fn wrong_stories(#[case] steps: &str, #[case] expected: &str) {
     let text = format!("{HEAD}[[step]]\nstart = \"counter\"\n[[step]]\n{steps}\n");
+    let error = error(&text);
+    assert!(error.contains(expected), "{error}");
+    assert!(error.contains("scenarios/story.toml:"), "it says where: {error}");
+    assert!(error.contains('^'), "it points: {error}");
+}
+
+#[test]
+fn a_known_bug_of_another_scenario() {
+    let text = format!(
+        "{HEAD}[[known-bug]]\nscenario = \"clone\"\nstage = \"dump\"\nissue = \"https://e.org/1\"\n\
+         [[step]]\nstart = \"counter\"\n[[step]]\nexpect = \"running\"\n"
+    );
+    insta::assert_snapshot!(error(&text), @r#"
+    error: a scenario's known bugs are about that scenario
+     --> scenarios/story.toml:3:12
+      |
+    3 | scenario = "clone"
+      |            ^^^^^^^
+      |
+    help: leave `scenario` out, or put the known bug into a profile
+    "#);
+}
+
+#[rstest]
+#[case::range("kernel = \">= six\"\nstage = \"dump\"", "`>= six` is no range of versions")]
+#[case::in_a_list("kernel = [\"6.1\", \"<\"]\nstage = \"dump\"", "`<` is no range of versions")]
+#[case::nothing("criu = []\nstage = \"dump\"", "an empty list means nothing")]
+#[case::stage("stage = \"dmup\"", "unknown variant `dmup`, expected one of `check`, `start`, `pre-dump`")]
+#[case::no_stage("kernel = \"6.1\"", "missing field `stage`")]
+#[case::reason("stage = \"dump\"\nreason = \"/(/\"", "`/(/` is no regular expression")]
+#[case::key("stage = \"dump\"\nkernal = \"6.1\"", "unknown field `kernal`, expected one of `scenario`")]
+#[case::nowhere("stage = \"dump\"", "this known bug is told nowhere")]
+#[case::address("stage = \"dump\"\nissue = \"criu#2532\"", "this is no address")]
+#[case::userland(
+    "userland = \">= 13\"\nstage = \"dump\"\nissue = \"https://e.org/1\"",
+    "userlands have no versions that could be compared"
+)]
+fn wrong_known_bugs(#[case] keys: &str, #[case] expected: &str) {
+    let text = format!("{HEAD}[[step]]\nstart = \"counter\"\n[[known-bug]]\n{keys}\n");
     let error = error(&text);
     assert!(error.contains(expected), "{error}");
     assert!(error.contains("scenarios/story.toml:"), "it says where: {error}");

@@ -49,6 +49,11 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
     for name in &profile.engine {
         engine::named(name, None).with_context(|| scenarios::unknown_engine(name))?;
     }
+    // A known bug of a scenario that nobody has would never be noticed.
+    for bug in &profile.known_bugs {
+        let named: Vec<_> = bug.scenario.iter().map(ToString::to_string).collect();
+        library.matching(&named).context("a known bug of the profile")?;
+    }
     let refuses = |host: &HostAsk, story: &Story| {
         let engine = engine::named(&host.engine, None)?;
         let workload = Workload::named(&story.workload)?;
