@@ -3,14 +3,14 @@
 use std::process::Termination;
 
 use crate::judge::Kind;
-use crate::report::Report;
+use crate::report::{Change, Diff, Report};
 
 /// Every exit status of `cargo xtask`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
     /// 0: all went as expected; known bugs failed as they do, skips had their reasons.
     AsExpected,
-    /// 1: a cell failed unexpectedly, is flaky, or a known bug is gone.
+    /// 1: a cell failed unexpectedly, is flaky, or a known bug is gone; of a diff, a cell regressed.
     Unexpected,
     /// 2: the command line or a file is wrong; nothing was run.
     Usage,
@@ -31,6 +31,17 @@ impl ExitCode {
         } else {
             Self::AsExpected
         }
+    }
+
+    /// What two reports come to, one held against the other.
+    pub fn from_diff(diff: &Diff) -> Self {
+        if diff.count(Change::Regressed) > 0 { Self::Unexpected } else { Self::AsExpected }
+    }
+
+    /// What a report comes to that is held against an earlier one: only a regression or a known bug that is gone is
+    /// unexpected.
+    pub fn against(diff: &Diff, report: &Report) -> Self {
+        if report.count(Kind::Fixed) > 0 { Self::Unexpected } else { Self::from_diff(diff) }
     }
 
     /// The number.
@@ -62,6 +73,24 @@ mod tests {
             kinds.iter().map(|verdict| Cell { verdict: *verdict, ..crate::report::sample::any_cell() });
         let report = Report::new(Run::default(), cells.collect());
         assert_eq!(ExitCode::from_report(&report).number(), expected);
+    }
+
+    #[test]
+    fn against_a_baseline_old_failures_and_broken_cells_are_no_news() {
+        let report = |verdict| {
+            Report::new(Run::default(), vec![Cell { verdict, ..crate::report::sample::any_cell() }])
+        };
+        let check = |was, is, expected| {
+            let (before, after) = (report(was), report(is));
+            let diff = Diff::of(&before, &after);
+            assert_eq!(ExitCode::against(&diff, &after).number(), expected, "{was} {is}");
+        };
+        check(Kind::Pass, Kind::Fail, 1);
+        check(Kind::KnownBug, Kind::Fail, 1);
+        check(Kind::Fail, Kind::Fail, 0);
+        check(Kind::Pass, Kind::Broken, 0);
+        check(Kind::Fixed, Kind::Fixed, 1);
+        check(Kind::KnownBug, Kind::KnownBug, 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod bench;
 mod checks;
 mod clean;
+mod diff;
 mod doctor;
 mod hosts;
 mod matrix;
@@ -44,6 +45,8 @@ enum Command {
     Matrix(Box<matrix::Arguments>),
     /// Make the reports of a run folder again, from its record alone
     Report(report::Arguments),
+    /// Say what changed between two runs; exit status 1 when a cell regressed
+    Diff(diff::Arguments),
     /// List the scenarios
     Scenarios,
     /// Print a scenario as a plain sh script
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Doctor => doctor::run(),
         Command::Matrix(arguments) => matrix::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Scenarios => scenarios::list(),
         Command::Show(arguments) => scenarios::show(&arguments),
         Command::Hosts(arguments) => hosts::run(&arguments),

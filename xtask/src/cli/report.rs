@@ -3,13 +3,14 @@
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::places;
 use crate::exit_code::ExitCode;
 use crate::plan::Plan;
 use crate::record::{self, FolderError, Paths, RunFolder};
-use crate::report::{Format, Report, Style, gather};
+use crate::report::{self, Diff, Format, Report, Style, gather};
 use crate::toml_file::Source;
 
 #[derive(Debug, Args)]
@@ -27,11 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => record::newest(&places::runs())?,
     };
     let paths = Paths::of(&folder)?;
-    let read = record::read(&paths.events())?;
-    if let Some(torn) = read.torn {
-        eprintln!("note: {torn}");
-    }
-    let report = gather(&read_plan(&paths.plan())?, &read.record);
+    let report = gathered(&paths)?;
     // A run that is under way writes its own in the end.
     match RunFolder::open(&folder) {
         Ok(held) => write_reports(&report, &held)?,
@@ -44,6 +41,33 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         print!("{}", format.render(&report, &super::style_of(std::io::stdout().as_fd()), paths.root())?);
     }
     Ok(ExitCode::from_report(&report))
+}
+
+fn gathered(paths: &Paths) -> anyhow::Result<Report> {
+    let read = record::read(&paths.events())?;
+    if let Some(torn) = read.torn {
+        eprintln!("note: {torn}");
+    }
+    Ok(gather(&read_plan(&paths.plan())?, &read.record))
+}
+
+/// The report of a run folder, made from its record, or the one that a file holds.
+pub(super) fn load(path: &Path) -> anyhow::Result<Report> {
+    if path.is_dir() {
+        return gathered(&Paths::of(path)?);
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let report: Report =
+        serde_json::from_str(&text).with_context(|| format!("{} is no report.json", path.display()))?;
+    if report.format > Report::FORMAT {
+        anyhow::bail!(
+            "{}: its format is {}, and this build reads up to {}: use a newer one",
+            path.display(),
+            report.format,
+            Report::FORMAT
+        );
+    }
+    Ok(report)
 }
 
 pub(super) fn read_plan(path: &Path) -> anyhow::Result<Plan> {
@@ -68,5 +92,19 @@ pub(super) fn write_reports(report: &Report, folder: &RunFolder) -> anyhow::Resu
     ] {
         folder.put(&path, format.render(report, &Style::FILE, folder.root())?.as_bytes())?;
     }
+    Ok(())
+}
+
+/// Writes `diff.json`, `diff.md` and `baseline.json` into a run folder.
+pub(super) fn write_diff(
+    diff: &Diff,
+    before: &Report,
+    after: &Report,
+    folder: &RunFolder,
+) -> anyhow::Result<()> {
+    folder.put(&folder.diff_json(), Format::Json.render_diff(diff, &Style::FILE)?.as_bytes())?;
+    folder.put(&folder.diff_markdown(), Format::Markdown.render_diff(diff, &Style::FILE)?.as_bytes())?;
+    let next = report::baseline(before, after);
+    folder.put(&folder.baseline(), Format::Json.render(&next, &Style::FILE, folder.root())?.as_bytes())?;
     Ok(())
 }

@@ -74,6 +74,21 @@ impl Paths {
         self.0.join("report.md")
     }
 
+    /// What changed since the baseline, as people read it.
+    pub fn diff_markdown(&self) -> PathBuf {
+        self.0.join("diff.md")
+    }
+
+    /// What changed since the baseline, as other tools read it.
+    pub fn diff_json(&self) -> PathBuf {
+        self.0.join("diff.json")
+    }
+
+    /// The report that the next run is to be compared with.
+    pub fn baseline(&self) -> PathBuf {
+        self.0.join("baseline.json")
+    }
+
     /// The report that CI systems read.
     pub fn junit(&self) -> PathBuf {
         self.0.join("junit.xml")

@@ -54,7 +54,7 @@ pub(super) fn causes<'a>(report: &'a Report, kinds: &[Kind]) -> Vec<Cause<'a>> {
 /// A reason without what differs from one occurrence of the same failure to the next: the log's clock, line numbers
 /// of sources, addresses, process ids, counts. Only numbers that name a thing stay: a signal, a status, an errno, a
 /// version, a part of a word.
-fn essence(reason: &str) -> String {
+pub(super) fn essence(reason: &str) -> String {
     let mut essence = String::with_capacity(reason.len());
     let mut rest = reason;
     while let Some(next) = rest.chars().next() {
@@ -107,6 +107,22 @@ const AXES: [Axis; 7] = [
 
 /// On each axis, the values that occur in a whole report.
 pub(super) struct Axes<'a>([Vec<&'a str>; AXES.len()]);
+
+/// The same, kept by itself: the values of several reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Values([Vec<String>; AXES.len()]);
+
+impl Values {
+    pub(super) fn of<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Self {
+        Self(AXES.map(|(_, value)| {
+            distinct(cells.clone().map(value)).into_iter().map(str::to_owned).collect()
+        }))
+    }
+
+    pub(super) fn axes(&self) -> Axes<'_> {
+        Axes(self.0.each_ref().map(|values| values.iter().map(String::as_str).collect()))
+    }
+}
 
 /// One value list an axis: the cells are all combinations of them.
 type Product<'a> = [Vec<&'a str>; AXES.len()];

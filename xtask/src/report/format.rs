@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::{Report, Style, json, junit, markdown, table};
+use super::{Diff, Report, Style, diff, json, junit, markdown, table};
 
 /// The forms of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub enum FormatError {
     /// It names no form.
     #[error("no report format {0:?}: text, markdown, json and junit are known")]
     Unknown(String),
+    /// What changed is no list of test cases.
+    #[error("a diff has no form {0}: text, markdown and json are known")]
+    NoDiff(Format),
     /// A value that JSON cannot hold.
     #[error("cannot write report.json: {0}")]
     Json(#[from] serde_json::Error),
@@ -49,6 +52,21 @@ impl Format {
             Self::Json => json::render(report)?,
             Self::Junit => junit::render(report)?,
         })
+    }
+}
+
+impl Format {
+    /// What changed between two reports, in this form. Only text obeys the style.
+    ///
+    /// # Errors
+    /// When a value has no form in JSON, and for JUnit XML.
+    pub fn render_diff(self, diff: &Diff, style: &Style) -> Result<String, FormatError> {
+        match self {
+            Self::Text => Ok(diff::text(diff, style)),
+            Self::Markdown => Ok(diff::markdown(diff)),
+            Self::Json => Ok(json::pretty(diff)?),
+            Self::Junit => Err(FormatError::NoDiff(self)),
+        }
     }
 }
 

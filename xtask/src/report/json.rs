@@ -1,9 +1,15 @@
 //! `report.json`, which other tools read.
 
+use serde::Serialize;
+
 use super::Report;
 
 pub(super) fn render(report: &Report) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(report)?;
+    pretty(report)
+}
+
+pub(super) fn pretty(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(text)
 }

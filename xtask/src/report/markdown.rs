@@ -137,7 +137,7 @@ fn push_notes(text: &mut String, report: &Report) {
 }
 
 /// A code span that holds whatever it is given, on one line.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = printable(text).split_whitespace().collect::<Vec<_>>().join(" ");
     let mut fence = "`".to_owned();
     while text.contains(&fence) {
@@ -148,7 +148,7 @@ fn code(text: &str) -> String {
 }
 
 /// Text that Markdown takes as it is.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in printable(text).chars() {
         match character {

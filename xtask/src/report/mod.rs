@@ -1,6 +1,7 @@
 //! What people and other tools read of a run: one exporter a file. Knows cells and verdicts, not hosts.
 
 mod cause;
+mod diff;
 mod format;
 mod gather;
 mod input;
@@ -19,6 +20,7 @@ mod versions;
 #[cfg(test)]
 pub(crate) mod sample;
 
+pub use diff::{Change, Changed, Diff, VersionChange, baseline};
 pub use format::{Format, FormatError};
 pub use gather::{gather, verdict_of};
 pub use input::{Cell, Criu, Engine, Kernel, Report, Run, Userland};

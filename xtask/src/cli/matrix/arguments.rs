@@ -43,6 +43,10 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "sabotage"])]
     #[expect(clippy::option_option, reason = "absent, without a folder, and with one are three things")]
     pub(super) resume: Option<Option<PathBuf>>,
+    /// Hold the run against an earlier one: a run folder, or its report.json. The exit status is then 1 only for a
+    /// regression or a known bug that is gone, and 0 else
+    #[arg(long, value_name = "REPORT")]
+    pub(super) baseline: Option<PathBuf>,
     /// Use exactly the packages of a lock file: the one in FILE, or the newest run's
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "absent, without a file, and with one are three things")]

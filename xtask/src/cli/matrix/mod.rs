@@ -35,12 +35,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if plan.cell.is_empty() && plan.skipped.is_empty() {
         bail!("the plan is empty: every axis needs a value");
     }
+    // A wrong path is told before anything is played.
+    let baseline = arguments.baseline.as_deref().map(report::load).transpose()?;
     let cache = Cache::open()?;
     let lock = lock(arguments, resumed.as_deref(), &profile, &plan, &cache)?;
     if arguments.dry_run {
         return dry_run(&plan, &lock, &cache);
     }
-    play::play(arguments, resumed.as_deref(), &plan, &lock, &cache)
+    play::play(arguments, resumed.as_deref(), &plan, &lock, &cache, baseline.as_ref())
 }
 
 fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {

@@ -21,7 +21,7 @@ use crate::judge::Verdict;
 use crate::model::{Event, Role, Telling, Workload};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
-use crate::report::{Format, Progress, gather, verdict_of};
+use crate::report::{Diff, Format, Progress, Report, gather, verdict_of};
 use crate::run::{self, CellRun, Played};
 
 /// What every worker of a run shares.
@@ -42,6 +42,7 @@ pub(super) fn play(
     plan: &Plan,
     lock: &Lock,
     cache: &Cache,
+    baseline: Option<&Report>,
 ) -> anyhow::Result<ExitCode> {
     let (folder, past, recorder) = open_folder(arguments, resumed, plan, lock)?;
     let done: BTreeSet<_> = past.finished_cells().cloned().collect();
@@ -86,11 +87,19 @@ pub(super) fn play(
     let report = gather(plan, &record);
     print!("{}", Format::Text.render(&report, &style_of(std::io::stdout().as_fd()), folder.root())?);
     report::write_reports(&report, &folder)?;
+    let diff = baseline.map(|baseline| (baseline, Diff::of(baseline, &report)));
+    if let Some((baseline, diff)) = &diff {
+        print!("\n{}", Format::Text.render_diff(diff, &style_of(std::io::stdout().as_fd()))?);
+        report::write_diff(diff, baseline, &report, &folder)?;
+    }
     if interrupt::happened() {
         eprintln!("interrupted: `cargo xtask matrix --resume {}` goes on", folder.root().display());
         return Ok(ExitCode::Interrupted);
     }
-    Ok(ExitCode::from_report(&report))
+    Ok(match diff {
+        Some((_, diff)) => ExitCode::against(&diff, &report),
+        None => ExitCode::from_report(&report),
+    })
 }
 
 fn open_folder(
