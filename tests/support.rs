@@ -1,5 +1,8 @@
 //! What several tests need.
 
+use std::fs;
+use std::path::Path;
+
 use assert_cmd::Command;
 
 /// `cargo xtask`, built by this test run.
@@ -16,4 +19,23 @@ pub(crate) fn guests() -> bool {
         eprintln!("not run: it boots guests, and XTASK_TEST_GUESTS=1 is not set (cargo xtask test sets it)");
     }
     yes
+}
+
+/// Writes the run folder of a real night that was recorded: `counter` with CRIU 3.17.1 passes on kernel 6.12, and fails
+/// on 7.2 as a known bug. `edit` may change the plan and the events, each a line of text.
+pub(crate) fn night(folder: &Path, edit: impl Fn(&mut String, &mut Vec<String>)) {
+    let mut plan = include_str!("night/plan.toml").to_owned();
+    let mut events = include_str!("night/events.jsonl").lines().map(str::to_owned).collect();
+    edit(&mut plan, &mut events);
+    fs::create_dir_all(folder.join("cells")).unwrap();
+    fs::write(folder.join(".criu-matrix-run"), "format = 1\ncreated = \"2026-11-21T04:01:31Z\"\n").unwrap();
+    fs::write(folder.join("plan.toml"), plan).unwrap();
+    fs::write(folder.join("events.jsonl"), events.join("\n") + "\n").unwrap();
+}
+
+/// Lets the dump of the cell fail that passed.
+pub(crate) fn the_dump_fails(events: &mut [String]) {
+    let dump = |line: &&mut String| line.contains("counter@k6.12") && line.contains("&& criu dump");
+    let line = events.iter_mut().find(dump).unwrap();
+    *line = line.replace(r#""exit":{"status":0}"#, r#""exit":{"status":1}"#);
 }

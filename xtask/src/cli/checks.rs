@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{matrix, own_engine, places, setup};
+use super::{matrix, own_engine, places, setup, workflows};
 use crate::exit_code::ExitCode;
 use crate::process;
 
@@ -72,6 +72,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::Unexpected);
         }
     }
+    if !lint_workflows(arguments.setup)? {
+        return Ok(ExitCode::Unexpected);
+    }
     if !cargo(&TESTS)? {
         return Ok(ExitCode::Unexpected);
     }
@@ -93,6 +96,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn cargo(check: &Check) -> anyhow::Result<bool> {
     println!("\n== {}", check.what);
     ran(process::command("cargo"), check)
+}
+
+/// Every workflow against GitHub's schema; with `fetch` the linter is brought first where it is missing.
+fn lint_workflows(fetch: bool) -> anyhow::Result<bool> {
+    let what = "workflows";
+    println!("\n== {what}");
+    match workflows::linter(fetch)? {
+        Some(command) => status(command, what),
+        None => {
+            println!("skipped: the linter is not in the cache: `cargo xtask test --setup` brings it");
+            Ok(true)
+        }
+    }
 }
 
 /// The check beside a container engine that is started for it, where none answers and one can be started.

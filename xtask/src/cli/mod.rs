@@ -15,6 +15,7 @@ mod setup;
 mod shell;
 mod single;
 mod stacks;
+mod workflows;
 
 use std::os::fd::BorrowedFd;
 

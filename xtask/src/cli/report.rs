@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// In which forms
     #[arg(long, value_delimiter = ',', default_value = "text")]
     format: Vec<Format>,
+    /// Hold it against an earlier run, as `matrix --baseline` does: a run folder, or its report.json
+    #[arg(long, value_name = "REPORT")]
+    baseline: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -29,18 +32,31 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let paths = Paths::of(&folder)?;
     let report = gathered(&paths)?;
+    let baseline = arguments.baseline.as_deref().map(load).transpose()?;
+    let diff = baseline.as_ref().map(|baseline| (baseline, Diff::of(baseline, &report)));
     // A run that is under way writes its own in the end.
     match RunFolder::open(&folder) {
-        Ok(held) => write_reports(&report, &held)?,
+        Ok(held) => {
+            write_reports(&report, &held)?;
+            if let Some((baseline, diff)) = &diff {
+                write_diff(diff, baseline, &report, &held)?;
+            }
+        }
         Err(FolderError::InUse { .. }) => {
             eprintln!("note: the run is under way; this is how far it has come");
         }
         Err(error) => return Err(error.into()),
     }
+    let style = super::style_of(std::io::stdout().as_fd());
     for format in &arguments.format {
-        print!("{}", format.render(&report, &super::style_of(std::io::stdout().as_fd()), paths.root())?);
+        print!("{}", format.render(&report, &style, paths.root())?);
     }
-    Ok(ExitCode::from_report(&report))
+    let Some((_, diff)) = diff else { return Ok(ExitCode::from_report(&report)) };
+    // JSON and XML go to other tools, which want one document: the diff is in the run folder.
+    for format in arguments.format.iter().filter(|it| matches!(it, Format::Text | Format::Markdown)) {
+        print!("\n{}", format.render_diff(&diff, &style)?);
+    }
+    Ok(ExitCode::against(&diff, &report))
 }
 
 fn gathered(paths: &Paths) -> anyhow::Result<Report> {

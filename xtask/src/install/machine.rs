@@ -51,6 +51,7 @@ pub const NEEDED: &[Needed] = &[
         for_what: "links the agent statically",
     },
     program("busybox-static", "busybox", "is the root of a container, in a test"),
+    program("python3-pip", "pip3", "brings the linter of workflows, for the tests"),
     program("kmod", "depmod", "lists a kernel's modules"),
     program("tar", "tar", "packs images"),
     program("xz-utils", "xz", "unpacks kernels and modules"),

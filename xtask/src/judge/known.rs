@@ -51,8 +51,7 @@ mod tests {
         let bug: KnownBug =
             toml::from_str("stage = 'dump'\nreason = 'bounds'\nissue = 'https://e.org/1'").unwrap();
         let first_error = Some(error.to_owned());
-        let verdict =
-            Verdict { kind, stage, reason: String::new(), first_error, known: None, seconds: None };
+        let verdict = Verdict { kind, stage, reason: String::new(), first_error, known: None, seconds: None };
         let judged = in_light_of(&[&bug], verdict.clone(), &[]);
         assert_eq!(judged.kind, expected);
         let named = judged.known.is_some_and(|known| known.to_string() == "https://e.org/1");

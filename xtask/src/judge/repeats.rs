@@ -26,7 +26,14 @@ mod tests {
     use super::*;
 
     fn verdict(kind: Kind) -> Verdict {
-        Verdict { kind, stage: None, reason: kind.to_string(), first_error: None, known: None, seconds: Some(1.5) }
+        Verdict {
+            kind,
+            stage: None,
+            reason: kind.to_string(),
+            first_error: None,
+            known: None,
+            seconds: Some(1.5),
+        }
     }
 
     #[rstest]

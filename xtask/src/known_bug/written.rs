@@ -79,8 +79,7 @@ fn lower(source: &Source, table: &Spanned<KnownBugTable>) -> Result<KnownBug, Bo
             .wrong(issue.span(), "this is no address")
             .help("write the whole of it: `https://github.com/checkpoint-restore/criu/issues/2532`"));
     }
-    let compared =
-        |it: &Pattern| it.is_range() && it.name_of_range().is_none_or(|name| name != "glibc");
+    let compared = |it: &Pattern| it.is_range() && it.name_of_range().is_none_or(|name| name != "glibc");
     if let Some(userland) = userland.as_ref().filter(|userland| userland.get_ref().iter().any(compared)) {
         return Err(source
             .wrong(userland.span(), "userlands have no versions that could be compared")

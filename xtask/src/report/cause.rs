@@ -114,9 +114,11 @@ pub(super) struct Values([Vec<String>; AXES.len()]);
 
 impl Values {
     pub(super) fn of<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Self {
-        Self(AXES.map(|(_, value)| {
-            distinct(cells.clone().map(value)).into_iter().map(str::to_owned).collect()
-        }))
+        Self(
+            AXES.map(|(_, value)| {
+                distinct(cells.clone().map(value)).into_iter().map(str::to_owned).collect()
+            }),
+        )
     }
 
     pub(super) fn axes(&self) -> Axes<'_> {

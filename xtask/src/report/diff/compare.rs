@@ -311,7 +311,10 @@ mod tests {
         let [moved] = diff.versions.as_slice() else { panic!("{:?}", diff.versions) };
         assert_eq!((moved.axis.as_str(), moved.asked.as_str()), ("kernel", "6.12"));
         let json = serde_json::to_value(&diff).unwrap();
-        assert_eq!((&json["changes"][0]["change"], &json["changes"][0]["before"]), (&"new".into(), &().into()));
+        assert_eq!(
+            (&json["changes"][0]["change"], &json["changes"][0]["before"]),
+            (&"new".into(), &().into())
+        );
         assert_eq!(json["changes"][1]["before"]["scenario"], "clone");
     }
 

@@ -12,6 +12,7 @@ use crate::report::markdown::{code, escaped};
 pub(in crate::report) fn render(diff: &Diff) -> String {
     let mut text = String::new();
     let since = diff.before.started.as_deref().map_or(String::new(), |at| format!(" of {at}"));
+    text.push_str("## What changed\n\n");
     let _ = writeln!(text, "**{}**, compared with the run{since}.\n", escaped(&diff.summary()));
     for moved in &diff.versions {
         let _ = writeln!(text, "- {}", escaped(&moved.line("→")));

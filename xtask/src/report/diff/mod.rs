@@ -25,9 +25,11 @@ mod tests {
         cells.push(sample::cell("threads", "6.18", "trixie", "4.3"));
         for cell in &mut cells {
             let (verdict, stage, reason) = match cell.id.as_str() {
-                "clone@k6.12@bookworm@c4.1.1@criu@max" | "clone@k6.12@bookworm@c4.2.1@criu@max" => {
-                    (Kind::Fail, Some(Stage::Restore), "exit status 1: Error (criu/mount.c:12): can't `mount`")
-                }
+                "clone@k6.12@bookworm@c4.1.1@criu@max" | "clone@k6.12@bookworm@c4.2.1@criu@max" => (
+                    Kind::Fail,
+                    Some(Stage::Restore),
+                    "exit status 1: Error (criu/mount.c:12): can't `mount`",
+                ),
                 "leave-running@k5.10@bookworm@c3.17.1@criu@max" => {
                     (Kind::Fixed, None, "it passes, and was known to fail at verify")
                 }
