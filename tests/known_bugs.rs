@@ -49,7 +49,7 @@ fn what_passes_is_fixed() {
 #[test]
 fn the_guest_says_which_version_it_is() {
     let named = |plan: &mut String, _: &mut Vec<String>| {
-        *plan = plan.replace("kernel = \"7.2\"", "kernel = \"mine\"")
+        *plan = plan.replace("kernel = \"7.2\"", "kernel = \"mine\"");
     };
     check(named, 0, "2 cells: 1 pass, 1 known-bug");
 }

@@ -113,12 +113,9 @@ pub(super) struct Axes<'a>([Vec<&'a str>; AXES.len()]);
 pub(super) struct Values([Vec<String>; AXES.len()]);
 
 impl Values {
-    pub(super) fn of<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Self {
-        Self(
-            AXES.map(|(_, value)| {
-                distinct(cells.clone().map(value)).into_iter().map(str::to_owned).collect()
-            }),
-        )
+    pub(super) fn of(reports: [&Report; 2]) -> Self {
+        let cells = || reports.into_iter().flat_map(|report| &report.cells);
+        Self(AXES.map(|(_, value)| distinct(cells().map(value)).into_iter().map(str::to_owned).collect()))
     }
 
     pub(super) fn axes(&self) -> Axes<'_> {

@@ -183,7 +183,7 @@ impl Diff {
             unchanged,
             versions: moved(before, after),
             changes,
-            values: Values::of(before.cells.iter().chain(&after.cells)),
+            values: Values::of([before, after]),
         }
     }
 
