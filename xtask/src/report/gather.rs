@@ -101,3 +101,17 @@ fn logs(cell: &PlannedCell, played: &CellRecord, verdict: &Verdict) -> Vec<Strin
 fn verdict(kind: Kind, reason: &str) -> Verdict {
     Verdict { kind, stage: None, reason: reason.to_owned(), first_error: None, known: None, seconds: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnosis_names_its_rules() {
+        let diagnosis =
+            serde_json::json!([{"rule": "vdso-bounds"}, {"headline": "no rule"}, {"rule": "rseq"}]);
+        assert_eq!(rules(Some(&diagnosis)), ["vdso-bounds", "rseq"]);
+        assert_eq!(rules(Some(&Value::Null)), [""; 0]);
+        assert_eq!(rules(None), [""; 0]);
+    }
+}

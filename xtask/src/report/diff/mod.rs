@@ -142,6 +142,8 @@ mod tests {
     #[test]
     fn as_markdown() {
         insta::assert_snapshot!(Format::Markdown.render_diff(&nights(), &Style::FILE).unwrap(), @r#"
+        ## What changed
+
         **2 regressed, 1 fixed, 1 repaired, 1 failing otherwise, 1 now known-bug, 1 newly broken, 1 newly skipped, 1 not asked before, 1 new, 20 gone, 251 as before**, compared with the run of 2026-11-03T12:00:00Z.
 
         - kernel 6.12: 6.12.117+deb13-cloud-amd64 → 6.12.120+deb13-cloud-amd64
