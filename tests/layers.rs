@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["interrupt", "process", "toml_file"],
-    &["known_bug"],
+    &["diagnose", "known_bug"],
     &["record", "scenario"],
     &["engine", "guest", "install"],
     &["host", "plan", "script"],

@@ -9,6 +9,7 @@ mod agent;
 mod cli;
 mod containers;
 mod engines;
+mod knowledge;
 mod known_bugs;
 mod layers;
 mod nightly;

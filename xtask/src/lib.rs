@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod process;
 pub mod toml_file;
 
+pub mod diagnose;
 pub mod known_bug;
 
 pub mod record;

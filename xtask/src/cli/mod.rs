@@ -5,11 +5,13 @@ mod checks;
 mod clean;
 mod diff;
 mod doctor;
+mod explain;
 mod hosts;
 mod matrix;
 mod own_engine;
 mod places;
 mod report;
+mod rules;
 mod scenarios;
 mod setup;
 mod shell;
@@ -46,6 +48,10 @@ enum Command {
     Matrix(Box<matrix::Arguments>),
     /// Make the reports of a run folder again, from its record alone
     Report(report::Arguments),
+    /// Say what a log means: whose fault it is, what to change, and the line that says so
+    Explain(explain::Arguments),
+    /// List the rules that logs are explained by, or prove them
+    Rules(rules::Arguments),
     /// Say what changed between two runs; exit status 1 when a cell regressed
     Diff(diff::Arguments),
     /// List the scenarios
@@ -81,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Doctor => doctor::run(),
         Command::Matrix(arguments) => matrix::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Scenarios => scenarios::list(),
         Command::Show(arguments) => scenarios::show(&arguments),

@@ -30,6 +30,11 @@ pub(super) fn workloads() -> PathBuf {
     root().join("guest/workloads")
 }
 
+/// The rules of diagnosis.
+pub(super) fn knowledge() -> PathBuf {
+    root().join("knowledge")
+}
+
 /// Where runs go that were not told where to go.
 pub(super) fn runs() -> PathBuf {
     root().join("runs")

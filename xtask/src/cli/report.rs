@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::places;
+use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::plan::Plan;
 use crate::record::{self, FolderError, Paths, RunFolder};
-use crate::report::{self, Diff, Format, Report, Style, gather};
+use crate::report::{self, Diff, Format, Insight, Report, Style, gather};
 use crate::toml_file::Source;
 
 #[derive(Debug, Args)]
@@ -64,7 +65,8 @@ fn gathered(paths: &Paths) -> anyhow::Result<Report> {
     if let Some(torn) = read.torn {
         eprintln!("note: {torn}");
     }
-    Ok(gather(&read_plan(&paths.plan())?, &read.record))
+    let rules = Rulebook::read(&places::knowledge())?;
+    Ok(gather(&read_plan(&paths.plan())?, &read.record, &Insight { rules: &rules, folder: paths.root() }))
 }
 
 /// The report of a run folder, made from its record, or the one that a file holds.

@@ -79,7 +79,9 @@ impl Runtime {
             }
             Verb::Connect { .. } => return refuse(engine, "has no network of its own: it publishes no port"),
             Verb::Exec(line) => {
-                vec![run(on, Command::new(format!("{program} exec {name} sh -c {}", quoted(line))))]
+                // crun 1.28 begins in / and not where the container's own process does.
+                let line = quoted(line);
+                vec![run(on, Command::new(format!("{program} exec --cwd /work {name} sh -c {line}")))]
             }
             Verb::Transfer { checkpoint } => transfer(workload, checkpoint),
             Verb::Sync => sync(on),

@@ -80,7 +80,7 @@ mod tests {
         remove by force
             source $ runc delete --force looper
         exec
-            source $ runc exec looper sh -c 'id -u'
+            source $ runc exec --cwd /work looper sh -c 'id -u'
         transfer
             source $ tar -cf carry.tar images/one looper
             carry carry.tar

@@ -4,7 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::matrix::distinct;
+use super::neighbours::Neighbours;
 use super::{Cell, Report};
+use crate::diagnose::Diagnosis;
 use crate::judge::Kind;
 use crate::known_bug::KnownAs;
 use crate::model::Stage;
@@ -15,6 +17,8 @@ pub(super) struct Cause<'a> {
     pub(super) stage: Option<Stage>,
     /// The first cell's words: the others' may differ in numbers that mean nothing.
     pub(super) reason: &'a str,
+    /// What the rules make of it: `None` where they were not asked, or where nothing failed.
+    pub(super) diagnosis: Option<&'a [Diagnosis]>,
     /// The known bug that it is, or was.
     pub(super) known: Option<&'a KnownAs>,
     /// In the order of the report.
@@ -22,11 +26,40 @@ pub(super) struct Cause<'a> {
 }
 
 impl Cause<'_> {
+    /// What a reader wants to know next: why, what to do, where else it passes, and whether somebody knows of it.
+    pub(super) fn told(&self, neighbours: &Neighbours<'_>) -> Vec<String> {
+        let mut lines = match self.diagnosis {
+            None => Vec::new(),
+            Some([]) => vec!["cause unknown: no rule explains it".to_owned()],
+            Some([first, ..]) => explained(first),
+        };
+        if self.diagnosis.is_some() {
+            lines.extend(neighbours.say(&self.cells));
+        }
+        lines.extend(self.known.map(|known| format!("known: {known}")));
+        lines
+    }
+
     /// `fail at restore, 28 cells`.
     pub(super) fn title(&self) -> String {
         let stage = self.stage.map_or(String::new(), |stage| format!(" at {stage}"));
         format!("{}{stage}, {}", self.kind, counted(self.cells.len()))
     }
+}
+
+/// The cause in a sentence, the line that shows it, and what to do first.
+fn explained(diagnosis: &Diagnosis) -> Vec<String> {
+    let Diagnosis { headline, class, rule, confidence, .. } = diagnosis;
+    let assuming = match diagnosis.assuming.as_slice() {
+        [] => String::new(),
+        assuming => format!(", if {}", assuming.join(" and ")),
+    };
+    let cause = format!("cause: {headline} ({class}, rule {rule}, confidence {confidence}{assuming})");
+    let evidence = diagnosis.evidence.first();
+    let evidence = evidence.map(|line| format!("{}:{}: {}", line.file, line.line, line.text.trim()));
+    let advice = diagnosis.advice.first().map(|advice| format!("advice: {advice}"));
+    let reference = diagnosis.references.first().map(|reference| format!("see {reference}"));
+    [Some(cause), evidence, advice, reference].into_iter().flatten().collect()
 }
 
 pub(super) fn counted(cells: usize) -> String {
@@ -40,8 +73,13 @@ pub(super) fn causes<'a>(report: &'a Report, kinds: &[Kind]) -> Vec<Cause<'a>> {
     for cell in report.cells.iter().filter(|cell| kinds.contains(&cell.verdict)) {
         let reason = cell.reason.as_deref().unwrap_or("no reason is recorded");
         let known = cell.known_bug.as_ref();
-        let at = *places.entry((cell.verdict, cell.stage, essence(reason), known)).or_insert_with(|| {
-            causes.push(Cause { kind: cell.verdict, stage: cell.stage, reason, known, cells: Vec::new() });
+        let diagnosis = cell.diagnosis.as_deref();
+        // What a rule explains is one thing, in whatever words it shows.
+        let rule = diagnosis.and_then(<[Diagnosis]>::first).map(|diagnosis| diagnosis.rule.as_str());
+        let words = if rule.is_some() { String::new() } else { essence(reason) };
+        let at = *places.entry((cell.verdict, cell.stage, rule, words, known)).or_insert_with(|| {
+            let cells = Vec::new();
+            causes.push(Cause { kind: cell.verdict, stage: cell.stage, reason, diagnosis, known, cells });
             causes.len() - 1
         });
         causes[at].cells.push(cell);
@@ -61,6 +99,9 @@ pub(super) fn essence(reason: &str) -> String {
         if let Some(digits) = rest.strip_prefix("0x").filter(|_| !ends_in_word(&essence)) {
             essence.push_str("0x#");
             rest = digits.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        } else if let Some(after) = after_id(rest).filter(|_| !ends_in_word(&essence)) {
+            essence.push('#');
+            rest = after;
         } else if next.is_ascii_digit() {
             let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
             let digits = &rest[..rest.len() - after.len()];
@@ -72,6 +113,14 @@ pub(super) fn essence(reason: &str) -> String {
         }
     }
     essence
+}
+
+/// What follows an id in hexadecimal, as engines give them to containers and networks.
+fn after_id(text: &str) -> Option<&str> {
+    let after = text.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+    let id = &text[..text.len() - after.len()];
+    let is_id = id.len() >= 10 && id.contains(|c: char| c.is_ascii_digit());
+    (is_id && !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')).then_some(after)
 }
 
 /// Whether a number between these two texts is more than a count or an id.
@@ -92,10 +141,10 @@ fn ends_in_word(text: &str) -> bool {
 }
 
 /// An axis: its name, and a cell's value on it.
-type Axis = (&'static str, fn(&Cell) -> &str);
+pub(super) type Axis = (&'static str, fn(&Cell) -> &str);
 
 /// The axes by which cells are told apart, in the order in which they are said.
-const AXES: [Axis; 7] = [
+pub(super) const AXES: [Axis; 7] = [
     ("scenario", |cell| &cell.scenario),
     ("kernel", |cell| &cell.kernel.asked),
     ("CRIU", |cell| &cell.criu.asked),
@@ -195,6 +244,7 @@ mod tests {
         check_alike(killed, "(01.9) Error (criu/cr-restore.c:2262): 4711 killed by signal 11", true);
         check_alike(killed, "(00.123456) Error (criu/cr-restore.c:1480): 321 killed by signal 9", false);
         check_alike("Can't map 0x7f00", "Can't map 0xbeef12", true);
+        check_alike("bind netns/fde7bb0d9fd8: no", "bind netns/ab291af1eefe: no", true);
         check_alike("errno 22", "errno = 38", false);
         check_alike("ioctl: -22", "ioctl: -38", false);
         check_alike("went from 17 to 41", "went from 9 to 121", true);

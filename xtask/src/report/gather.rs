@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
+use super::diagnosed::Insight;
 use super::{Cell, Report, Run};
+use crate::diagnose::Diagnosis;
 use crate::judge::{Kind, Verdict, in_light_of, judge, of_repeats};
 use crate::model::CellId;
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{CellRecord, RunRecord};
 
-/// Judges every cell, puts repeats together, and adds what was left out.
-pub fn gather(plan: &Plan, record: &RunRecord) -> Report {
+/// Judges every cell, says why it failed, puts repeats together, and adds what was left out.
+pub fn gather(plan: &Plan, record: &RunRecord, insight: &Insight<'_>) -> Report {
     let mut repeats: BTreeMap<CellId, Vec<&PlannedCell>> = BTreeMap::new();
     let mut order = Vec::new();
     for cell in &plan.cell {
@@ -22,7 +22,7 @@ pub fn gather(plan: &Plan, record: &RunRecord) -> Report {
         repeats.entry(first).or_default().push(cell);
     }
     let mut cells: Vec<_> =
-        order.iter().filter_map(|first| judged(plan, record, repeats.get(first)?)).collect();
+        order.iter().filter_map(|first| judged(plan, record, repeats.get(first)?, insight)).collect();
     for skipped in plan.skipped.iter().filter(|skipped| skipped.cell.repeat == 1) {
         cells.push(described(plan, &skipped.cell, &verdict(Kind::Skip, &skipped.reason)));
     }
@@ -42,17 +42,25 @@ pub fn gather(plan: &Plan, record: &RunRecord) -> Report {
 }
 
 /// The verdict on one cell of a plan, as far as it was played, in the light of the known bugs that it is one of.
-pub fn verdict_of(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict {
-    let facts = record.cells.get(&cell.id).and_then(|played| played.facts.values().next());
-    let verdict = plain_verdict(plan, record, cell);
-    // No diagnosis is made so far.
-    in_light_of(&plan.known_bugs(cell, facts), verdict, &rules(None))
+pub fn verdict_of(plan: &Plan, record: &RunRecord, cell: &PlannedCell, insight: &Insight<'_>) -> Verdict {
+    seen(plan, record, cell, insight).0
 }
 
-/// The rules that a diagnosis names: those that a known bug's `rule` may mean.
-fn rules(diagnosis: Option<&Value>) -> Vec<&str> {
-    let found = diagnosis.and_then(Value::as_array).into_iter().flatten();
-    found.filter_map(|found| found.get("rule")?.as_str()).collect()
+/// The verdict, and what the rules make of it where it is a failure.
+fn seen(
+    plan: &Plan,
+    record: &RunRecord,
+    cell: &PlannedCell,
+    insight: &Insight<'_>,
+) -> (Verdict, Option<Vec<Diagnosis>>) {
+    let facts = record.cells.get(&cell.id).and_then(|played| played.facts.values().next());
+    let verdict = plain_verdict(plan, record, cell);
+    let diagnosis = (verdict.kind == Kind::Fail).then(|| {
+        let failed = described(plan, cell, &verdict);
+        insight.explain(&facts.into_iter().fold(failed, Cell::observed))
+    });
+    let rules: Vec<&str> = diagnosis.iter().flatten().map(|it| it.rule.as_str()).collect();
+    (in_light_of(&plan.known_bugs(cell, facts), verdict, &rules), diagnosis)
 }
 
 fn plain_verdict(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict {
@@ -63,8 +71,9 @@ fn plain_verdict(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict
     }
 }
 
-fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell]) -> Option<Cell> {
-    let verdicts: Vec<_> = repeats.iter().map(|cell| verdict_of(plan, record, cell)).collect();
+fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell], insight: &Insight<'_>) -> Option<Cell> {
+    let (verdicts, mut diagnoses): (Vec<_>, Vec<_>) =
+        repeats.iter().map(|cell| seen(plan, record, cell, insight)).unzip();
     let all = of_repeats(&verdicts)?;
     // The repeat that is shown is one whose verdict tells the most.
     let shown = verdicts.iter().position(|one| one.kind == all.kind || one.reason == all.reason);
@@ -78,6 +87,7 @@ fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell]) -> Option<C
         }
         cell.logs = logs(repeats[index], played, &all);
     }
+    cell.diagnosis = diagnoses[index].take();
     Some(cell)
 }
 
@@ -100,18 +110,4 @@ fn logs(cell: &PlannedCell, played: &CellRecord, verdict: &Verdict) -> Vec<Strin
 
 fn verdict(kind: Kind, reason: &str) -> Verdict {
     Verdict { kind, stage: None, reason: reason.to_owned(), first_error: None, known: None, seconds: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_diagnosis_names_its_rules() {
-        let diagnosis =
-            serde_json::json!([{"rule": "vdso-bounds"}, {"headline": "no rule"}, {"rule": "rseq"}]);
-        assert_eq!(rules(Some(&diagnosis)), ["vdso-bounds", "rseq"]);
-        assert_eq!(rules(Some(&Value::Null)), [""; 0]);
-        assert_eq!(rules(None), [""; 0]);
-    }
 }

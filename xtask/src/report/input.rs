@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnose::Diagnosis;
 use crate::engine;
 use crate::judge::{Kind, Verdict};
 use crate::known_bug::KnownAs;
@@ -78,11 +79,12 @@ pub struct Cell {
     pub stage: Option<Stage>,
     /// Why, with the first error of the log; `null` where there is nothing to say.
     pub reason: Option<String>,
+    /// What the rules say of it, best first; empty where nobody knows, `null` where nothing failed.
+    #[serde(default)]
+    pub diagnosis: Option<Vec<Diagnosis>>,
     /// Where the bug is told that it is known as, or was; `null` where it is none.
     #[serde(default)]
     pub known_bug: Option<KnownAs>,
-    /// What is known of the cause; `null` until a diagnosis was made.
-    pub diagnosis: Option<serde_json::Value>,
     /// Wall time; `null` where it was not played.
     pub seconds: Option<f64>,
     /// Paths below the run folder, the most telling first.

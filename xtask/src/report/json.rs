@@ -64,8 +64,8 @@ mod tests {
               "verdict": "fail",
               "stage": "restore",
               "reason": "criu restore: exit status 1: (00.338) Error (criu/cr-restore.c:1480): 338 killed by signal 11: Segmentation fault",
-              "known_bug": null,
               "diagnosis": null,
+              "known_bug": null,
               "seconds": 6.5,
               "logs": [
                 "cells/counter@k7.2@bookworm@c3.17.1@criu@max/restore.log",

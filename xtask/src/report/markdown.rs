@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::cause::{Axes, Cause, causes, counted};
 use super::matrix::{Group, Matrix, Shown};
 use super::measured::{TITLE, measured};
+use super::neighbours::Neighbours;
 use super::style::printable;
 use super::table::{INCOMPLETE, SECTIONS};
 use super::versions::versions;
@@ -22,11 +23,12 @@ pub(super) fn render(report: &Report) -> String {
     }
     push_legend(&mut text, &matrix);
     let axes = Axes::of(report);
+    let neighbours = Neighbours::of(report);
     for (title, kinds) in SECTIONS {
         let causes = causes(report, kinds);
         if !causes.is_empty() {
             let _ = writeln!(text, "## {title}\n");
-            causes.iter().for_each(|cause| push_cause(&mut text, cause, &axes));
+            causes.iter().for_each(|cause| push_cause(&mut text, cause, &axes, &neighbours));
             text.push('\n');
         }
     }
@@ -99,10 +101,10 @@ fn push_legend(text: &mut String, matrix: &Matrix<'_>) {
     }
 }
 
-fn push_cause(text: &mut String, cause: &Cause<'_>, axes: &Axes<'_>) {
+fn push_cause(text: &mut String, cause: &Cause<'_>, axes: &Axes<'_>, neighbours: &Neighbours<'_>) {
     let title = format!("**{} {}**: {}", Style::FILE.mark(cause.kind), cause.title(), code(cause.reason));
     let mut lines = vec![title];
-    lines.extend(cause.known.map(|known| format!("known: {known}")));
+    lines.extend(cause.told(neighbours).iter().map(|line| escaped(line)));
     lines.extend(axes.describe(&cause.cells, Style::FILE.times()).iter().map(|line| escaped(line)));
     // Nobody looks for the logs of what was not run.
     let log = cause.cells.iter().find_map(|cell| cell.logs.first()).filter(|_| cause.kind != Kind::Skip);

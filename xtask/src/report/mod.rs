@@ -1,7 +1,9 @@
 //! What people and other tools read of a run: one exporter a file. Knows cells and verdicts, not hosts.
 
 mod cause;
+mod diagnosed;
 mod diff;
+mod explained;
 mod format;
 mod gather;
 mod input;
@@ -11,8 +13,8 @@ mod layout;
 mod markdown;
 mod matrix;
 mod measured;
+mod neighbours;
 mod progress;
-
 mod style;
 mod table;
 mod versions;
@@ -20,10 +22,11 @@ mod versions;
 #[cfg(test)]
 pub(crate) mod sample;
 
+pub use diagnosed::Insight;
 pub use diff::{Change, Changed, Diff, VersionChange, baseline};
+pub use explained::explained;
 pub use format::{Format, FormatError};
 pub use gather::{gather, verdict_of};
 pub use input::{Cell, Criu, Engine, Kernel, Report, Run, Userland};
-
 pub use progress::Progress;
 pub use style::{Style, terminal_width};

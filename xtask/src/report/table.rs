@@ -10,6 +10,7 @@ use super::cause::{Axes, Cause, causes, counted};
 use super::layout::{Inks, push_list, push_wrapped};
 use super::matrix::{Group, Matrix, Shown};
 use super::measured::{TITLE, measured};
+use super::neighbours::Neighbours;
 use super::versions::versions;
 use super::{Report, Style};
 use crate::judge::Kind;
@@ -33,13 +34,14 @@ pub(super) fn render(report: &Report, style: &Style, folder: &Path) -> String {
     }
     push_legend(&mut text, &matrix, style);
     let axes = Axes::of(report);
+    let neighbours = Neighbours::of(report);
     for (title, kinds) in SECTIONS {
         let causes = causes(report, kinds);
         if !causes.is_empty() {
             let _ = writeln!(text, "{}\n", style.bold(title));
         }
         for cause in &causes {
-            push_cause(&mut text, cause, &axes, style, folder);
+            push_cause(&mut text, cause, &axes, &neighbours, style, folder);
         }
     }
     let measured = measured(report);
@@ -163,12 +165,19 @@ fn push_legend(text: &mut String, matrix: &Matrix<'_>, style: &Style) {
     }
 }
 
-fn push_cause(text: &mut String, cause: &Cause<'_>, axes: &Axes<'_>, style: &Style, folder: &Path) {
+fn push_cause(
+    text: &mut String,
+    cause: &Cause<'_>,
+    axes: &Axes<'_>,
+    neighbours: &Neighbours<'_>,
+    style: &Style,
+    folder: &Path,
+) {
     let title = format!("{} {}", style.mark(cause.kind), cause.title());
     let _ = writeln!(text, "{}", style.ink(cause.kind, &title));
     push_wrapped(text, "    ", cause.reason, style);
-    if let Some(known) = cause.known {
-        push_wrapped(text, "    ", &format!("known: {known}"), style);
+    for line in cause.told(neighbours) {
+        push_wrapped(text, "    ", &line, style);
     }
     if cause.cells.len() > 1 || cause.kind == Kind::Skip {
         for line in axes.describe(&cause.cells, style.times()) {

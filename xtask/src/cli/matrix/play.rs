@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::Arguments;
 use crate::cli::stacks::{self, Installed};
 use crate::cli::{places, report, style_of};
+use crate::diagnose::Rulebook;
 use crate::engine;
 use crate::exit_code::ExitCode;
 use crate::host::{Host, WarmStates};
@@ -21,7 +22,7 @@ use crate::judge::Verdict;
 use crate::model::{Event, Role, Telling, Workload};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
-use crate::report::{Diff, Format, Progress, Report, gather, verdict_of};
+use crate::report::{Diff, Format, Insight, Progress, Report, gather, verdict_of};
 use crate::run::{self, CellRun, Played};
 
 /// What every worker of a run shares.
@@ -30,6 +31,7 @@ struct Stage<'a> {
     plan: &'a Plan,
     installed: &'a Installed,
     folder: &'a RunFolder,
+    rules: &'a Rulebook,
     record: &'a Mutex<RunRecord>,
     recorder: &'a Recorder,
     progress: &'a Progress,
@@ -44,6 +46,8 @@ pub(super) fn play(
     cache: &Cache,
     baseline: Option<&Report>,
 ) -> anyhow::Result<ExitCode> {
+    // Rules that cannot be read are told before a cell is played, not after.
+    let rules = Rulebook::read(&places::knowledge())?;
     let (folder, past, recorder) = open_folder(arguments, resumed, plan, lock)?;
     let done: BTreeSet<_> = past.finished_cells().cloned().collect();
     let left: Vec<&PlannedCell> = plan.cell.iter().filter(|cell| !done.contains(&cell.id)).collect();
@@ -65,6 +69,7 @@ pub(super) fn play(
         plan,
         installed: &installed,
         folder: &folder,
+        rules: &rules,
         record: &record,
         recorder: &recorder,
         progress: &progress,
@@ -84,7 +89,7 @@ pub(super) fn play(
         return Ok(ExitCode::Broken);
     }
     let record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let report = gather(plan, &record);
+    let report = gather(plan, &record, &Insight { rules: &rules, folder: folder.root() });
     print!("{}", Format::Text.render(&report, &style_of(std::io::stdout().as_fd()), folder.root())?);
     report::write_reports(&report, &folder)?;
     let diff = baseline.map(|baseline| (baseline, Diff::of(baseline, &report)));
@@ -193,7 +198,8 @@ impl Stage<'_> {
     }
 
     fn verdict(&self, cell: &PlannedCell) -> Verdict {
-        verdict_of(self.plan, &self.record.lock().unwrap_or_else(PoisonError::into_inner), cell)
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        verdict_of(self.plan, &record, cell, &Insight { rules: self.rules, folder: self.folder.root() })
     }
 
     /// One guest at a time has the terminal.
