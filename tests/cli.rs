@@ -7,8 +7,8 @@ use rstest::rstest;
 use crate::support::xtask;
 
 #[rstest]
-#[case(&["matrix", "nosuch"], "no profile `nosuch`; there are engines, engines-smoke, engines-stories, full, nightly, smoke,")]
-#[case(&["matrix", "--scenario", "conuter"], "no scenario is called `conuter`; there are checkpoint-dir, checkpoints, clone, counter")]
+#[case(&["matrix", "nosuch"], "no profile `nosuch`; there are bugs, engines, engines-smoke, engines-stories, full, nightly, smoke,")]
+#[case(&["matrix", "--scenario", "conuter"], "no scenario is called `conuter`; there are bugs/containerd-12141, bugs/criu-1378")]
 #[case(&["matrix", "--engine", "dokcer"], "no engine `dokcer`; there are criu")]
 #[case(
     &["matrix", "--scenario", "counter", "--userland", "a/b.tar", "--userland", "a_b.tar"],
@@ -75,7 +75,7 @@ fn a_scenario_is_shown_as_plain_sh() {
 #[case("fork-app")]
 #[case("leave-running")]
 #[case("migrate")]
-#[case("periodic-timerfd")]
+#[case("bugs/criu-3162")]
 #[case("pre-dump")]
 #[case("rollback")]
 #[case("threads-and-timers")]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
-use super::versions::{Ranges, Version};
+use crate::model::{Ranges, leading_version};
 
 /// Something of the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -158,5 +158,5 @@ fn holds(fact: Fact, demand: &str, value: &str) -> Option<bool> {
     if fact.is_word() {
         return Some(demand.split("||").any(|word| word.trim() == value));
     }
-    Some(Ranges::read(demand).ok()?.hold(&Version::read(value)?))
+    Some(Ranges::read(demand).ok()?.hold(&leading_version(value)?))
 }

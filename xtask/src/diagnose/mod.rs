@@ -14,7 +14,6 @@ mod rule;
 mod rulebook;
 #[cfg(test)]
 mod tests;
-mod versions;
 
 pub use case::{Case, Log};
 pub use class::Class;

@@ -10,7 +10,7 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::facts::Reader;
 use super::rule::{Level, Role, Rule, RuleFile};
-use super::versions::Ranges;
+use crate::model::Ranges;
 use crate::toml_file::{FileError, ReadError, Source};
 
 /// Why the rules could not be had.

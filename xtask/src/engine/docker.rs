@@ -185,11 +185,12 @@ fn checkpoint(name: &str, to: &str, leave_running: bool, dir: bool) -> Command {
 fn restore(name: &str, from: &str, dir: bool) -> Command {
     let dir = if dir { " --checkpoint-dir \"$PWD/checkpoints\"" } else { "" };
     let start = format!("docker start --checkpoint {from}{dir} {name}");
-    // The daemon may still hold what it made of the checkpoint before: each retry is told, and no other error is one.
+    // The daemon may still hold what it made of the checkpoint before: each retry is told, and the error is the last
+    // one's.
     keeping(
         format!(
-            "try=1; until {start} 2>start.err; do cat start.err >&2; grep -q 'content .* already exists' start.err && \
-             [ $try -lt 10 ] || exit 1; echo \"retry $try\"; try=$((try + 1)); sleep 0.5; done"
+            "try=1; until {start} 2>start.err; do grep -q 'content .* already exists' start.err && [ $try -lt 10 ] || \
+             {{ cat start.err >&2; exit 1; }}; echo \"retry $try\"; try=$((try + 1)); sleep 0.5; done"
         ),
         "restore",
     )
@@ -266,7 +267,7 @@ mod tests {
         dump, leave running
             source $ docker checkpoint create --leave-running looper one
         restore
-            source $ try=1; until docker start --checkpoint one looper 2>start.err; do cat start.err >&2; grep -q 'content .* already exists' start.err && [ $try -lt 10 ] || exit 1; echo "retry $try"; try=$((try + 1)); sleep 0.5; done
+            source $ try=1; until docker start --checkpoint one looper 2>start.err; do grep -q 'content .* already exists' start.err && [ $try -lt 10 ] || { cat start.err >&2; exit 1; }; echo "retry $try"; try=$((try + 1)); sleep 0.5; done
         kill
             source $ docker kill looper && docker wait looper
         stop
@@ -289,9 +290,9 @@ mod tests {
         restore in another container
             source $ docker create --name clone --memory 64m looper-image ./ticker
             source $ from=/var/lib/docker/containers/$(docker inspect --format '{{.Id}}' looper)/checkpoints && to=/var/lib/docker/containers/$(docker inspect --format '{{.Id}}' clone)/checkpoints && mkdir -p "$to" && cp -a "$from/one" "$to/"
-            source $ try=1; until docker start --checkpoint one clone 2>start.err; do cat start.err >&2; grep -q 'content .* already exists' start.err && [ $try -lt 10 ] || exit 1; echo "retry $try"; try=$((try + 1)); sleep 0.5; done
+            source $ try=1; until docker start --checkpoint one clone 2>start.err; do grep -q 'content .* already exists' start.err && [ $try -lt 10 ] || { cat start.err >&2; exit 1; }; echo "retry $try"; try=$((try + 1)); sleep 0.5; done
         restore on the destination
-            destination $ try=1; until docker start --checkpoint one looper 2>start.err; do cat start.err >&2; grep -q 'content .* already exists' start.err && [ $try -lt 10 ] || exit 1; echo "retry $try"; try=$((try + 1)); sleep 0.5; done
+            destination $ try=1; until docker start --checkpoint one looper 2>start.err; do grep -q 'content .* already exists' start.err && [ $try -lt 10 ] || { cat start.err >&2; exit 1; }; echo "retry $try"; try=$((try + 1)); sleep 0.5; done
         look
             docker inspect --format '{{.State.Status}}
         {{if .State.Pid}}{{.State.Pid}}{{end}}' looper 2>look.err || grep -qiE 'no such (container|object)|no container with name' look.err

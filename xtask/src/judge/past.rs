@@ -72,6 +72,7 @@ impl Past {
             workload: program.workload().to_owned(),
             features: Vec::new(),
             settings: Settings::default(),
+            only: crate::known_bug::Hosts::default(),
             known_bugs: Vec::new(),
             steps: Vec::new(),
         };

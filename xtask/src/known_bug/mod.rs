@@ -2,12 +2,14 @@
 //! Knows values of axes, and neither plans nor records.
 
 mod bug;
+mod hosts;
 mod pattern;
 mod reason;
 mod several;
 mod written;
 
 pub use bug::{KnownAs, KnownBug, Seen};
+pub use hosts::Hosts;
 pub use pattern::{Pattern, PatternError};
 pub use reason::{Reason, ReasonError};
 pub use several::Several;

@@ -6,6 +6,8 @@ use globset::{Glob, GlobMatcher};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
+use crate::model::leading_version;
+
 /// `6.12` (and every 6.12.x), `>= 6.13, < 7`, `trixie`, `my-*`, `docker >= 28`.
 ///
 /// A bound has as many numbers as it says: `<= 6.12` has all of 6.12.x, as in Cargo's requirements.
@@ -72,7 +74,7 @@ impl Pattern {
     /// Whether a version lies in its range; a name has none.
     pub fn has(&self, version: &str) -> bool {
         match &self.test {
-            Test::Range { versions, .. } => within(Some(versions), leading(version)),
+            Test::Range { versions, .. } => within(Some(versions), leading_version(version)),
             Test::Word { .. } => false,
         }
     }
@@ -85,15 +87,7 @@ fn within(versions: Option<&VersionReq>, version: Option<Version>) -> bool {
 /// `6.12.117` of `6.12.117+deb13-cloud-amd64`, 28 of `docker@28`, 4.1.1 of `4.1.1@userland`.
 fn version_of(asked: &str, reported: &str) -> Option<Version> {
     let behind = asked.split_once('@').map(|(_, behind)| behind);
-    leading(reported).or_else(|| leading(behind?)).or_else(|| leading(asked))
-}
-
-/// The version that a text begins with: three numbers at the most, and zeros for those that are not said.
-fn leading(text: &str) -> Option<Version> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let mut numbers = text[..end].split('.').map_while(|number| number.parse().ok());
-    let major = numbers.next()?;
-    Some(Version::new(major, numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
+    leading_version(reported).or_else(|| leading_version(behind?)).or_else(|| leading_version(asked))
 }
 
 impl TryFrom<String> for Pattern {

@@ -8,6 +8,7 @@ mod observation;
 mod recipe;
 mod settings;
 mod step;
+mod version;
 mod workload;
 
 pub use axes::{CellId, HostAsk, Libc};
@@ -18,4 +19,5 @@ pub use observation::{Listed, Observation, Process, Tick, parse_inside, parse_pr
 pub use recipe::Recipe;
 pub use settings::Settings;
 pub use step::{Expectation, Place, Stage, Step, Stopped, Verb};
+pub use version::{Ranges, leading_version};
 pub use workload::{PEER, Stream, WORKLOADS, Workload};

@@ -93,7 +93,8 @@ impl Plan {
                         repeat,
                         host: host.clone(),
                     };
-                    match profile.excepted(&host).or_else(|| refuses(&host, story)) {
+                    let left_out = || Some(format!("the story is about {}", story.only.but_for(&host)?));
+                    match profile.excepted(&host).or_else(left_out).or_else(|| refuses(&host, story)) {
                         Some(reason) => plan.skipped.push(SkippedCell { cell, reason }),
                         None => plan.cell.push(cell),
                     }

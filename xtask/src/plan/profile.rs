@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::install::{Config, ConfigError, OwnCriu, OwnKernel, Suite};
-use crate::known_bug::{KnownBug, KnownBugTable};
+use crate::known_bug::{Hosts, KnownBug, KnownBugTable, Pattern, Several};
 use crate::model::HostAsk;
 use crate::toml_file::{ReadError, Source};
 
@@ -61,33 +61,36 @@ pub struct Profile {
     folder: PathBuf,
 }
 
-/// `[[except]]`: hosts of a profile that are not asked.
+/// `[[except]]`: hosts of a profile that are not asked, as they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Except {
-    /// Those with this kernel. Default: all.
-    pub kernel: Option<String>,
-    /// Those with this userland. Default: all.
-    pub userland: Option<String>,
-    /// Those with this CRIU. Default: all.
-    pub criu: Option<String>,
-    /// Those with this engine. Default: all.
-    pub engine: Option<String>,
+struct ExceptTable {
+    #[serde(default)]
+    kernel: Several<Pattern>,
+    #[serde(default)]
+    userland: Several<Pattern>,
+    #[serde(default)]
+    criu: Several<Pattern>,
+    #[serde(default)]
+    engine: Several<Pattern>,
     /// Why, for the skipped cells. Required.
+    reason: String,
+}
+
+/// Hosts of a profile that are not asked, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "ExceptTable")]
+pub struct Except {
+    /// The hosts.
+    pub hosts: Hosts,
+    /// Why, for the skipped cells.
     pub reason: String,
 }
 
-impl Except {
-    /// Whether a host is meant.
-    fn means(&self, host: &HostAsk) -> bool {
-        [
-            (&self.kernel, &host.kernel),
-            (&self.userland, &host.userland),
-            (&self.criu, &host.criu),
-            (&self.engine, &host.engine),
-        ]
-        .into_iter()
-        .all(|(wanted, has)| wanted.as_ref().is_none_or(|wanted| wanted == has))
+impl From<ExceptTable> for Except {
+    fn from(table: ExceptTable) -> Self {
+        let ExceptTable { kernel, userland, criu, engine, reason } = table;
+        Self { hosts: Hosts { kernel, userland, criu, engine }, reason }
     }
 }
 
@@ -182,7 +185,7 @@ impl Profile {
 
     /// Why a host is not asked, where it is left out.
     pub fn excepted(&self, host: &HostAsk) -> Option<String> {
-        self.except.iter().find(|except| except.means(host)).map(|except| except.reason.clone())
+        self.except.iter().find(|except| except.hosts.mean(host)).map(|except| except.reason.clone())
     }
 
     /// The part that resolving and installing need.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::known_bug::KnownBugTable;
+use crate::known_bug::{Hosts, KnownBugTable};
 use crate::model::{Expectation, Role, Settings, Stopped};
 
 /// `scenarios/NAME.toml`.
@@ -22,6 +22,9 @@ pub(super) struct ScenarioFile {
     pub(super) flavor: Vec<Spanned<Flavor>>,
     /// What the containers are started with; an engine that has none skips the story. Default: nothing.
     pub(super) container: Option<Settings>,
+    /// The hosts that the story is about, axis by axis; on others it is skipped. Default: all.
+    #[serde(default)]
+    pub(super) only: Hosts,
     /// Cells of this story that are known to fail, and how. Default: none.
     #[serde(default)]
     pub(super) known_bug: Vec<Spanned<KnownBugTable>>,

@@ -104,6 +104,7 @@ impl Library {
 
 fn matcher(pattern: &str) -> Result<GlobMatcher, LibraryError> {
     GlobBuilder::new(pattern)
+        .literal_separator(true)
         .build()
         .map(|glob| glob.compile_matcher())
         .map_err(|source| LibraryError::Pattern { pattern: pattern.to_owned(), source })

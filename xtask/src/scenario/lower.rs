@@ -45,6 +45,7 @@ pub(super) fn lower(
         workload: scene.workload.unwrap_or_default(),
         features,
         settings: file.container.clone().unwrap_or_default(),
+        only: file.only.clone(),
         known_bugs,
         steps,
     };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::known_bug::KnownBug;
+use crate::known_bug::{Hosts, KnownBug};
 use crate::model::{Role, Settings, Stage, Step, Verb};
 
 /// A scenario that has been read and found sound.
@@ -20,6 +20,9 @@ pub struct Story {
     /// What its containers are started with.
     #[serde(default, skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
+    /// The hosts that it is about; on others it is skipped.
+    #[serde(default, skip_serializing_if = "Hosts::is_all")]
+    pub only: Hosts,
     /// The cells of it that are known to fail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_bugs: Vec<KnownBug>,
