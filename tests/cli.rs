@@ -41,27 +41,29 @@ fn scenarios_are_listed_with_their_summaries() {
 fn a_scenario_is_shown_as_plain_sh() {
     let assert = xtask().args(["show", "counter"]).assert().code(0).stdout(contains("criu dump -t"));
     let script = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
-    let story = &script[script.find("# 1.").unwrap()..];
+    let story = &script[script.find("echo '== 1").unwrap()..];
     insta::assert_snapshot!(story, @r#"
-    # 1. start the workload
+    echo '== 1 start the workload'
     setsid sh -c 'echo $$ >workload.pid; exec sh ./counter.sh' </dev/null >>counter.ticks 2>>workload.err &
     sh ./more-ticks.sh 1 30 counter counter.ticks
 
-    # 2. wait for 5 ticks
+    echo '== 2 wait for 5 ticks'
     sh ./more-ticks.sh 5 35 counter counter.ticks
 
-    # 3. dump one
+    echo '== 3 dump one'
     mkdir -p images/one && criu dump -t "$(cat workload.pid)" -D images/one -o dump.log -v4
+    sh ./same-ticks.sh dumped one source counter <counter.ticks
 
-    # 4. expect gone
+    echo '== 4 expect gone'
     if kill -0 -"$(cat workload.pid)" 2>/dev/null; then echo 'it still runs'; exit 1; fi
 
-    # 5. restore one
+    echo '== 5 restore one'
+    sh ./same-ticks.sh past - source counter <counter.ticks
     criu restore -d -D images/one -o restore.log -v4
 
-    # 6. expect continues
+    echo '== 6 expect continues'
     sh ./more-ticks.sh 5 30 counter counter.ticks
-    tail -n 12 counter.ticks  # the numbers go on without a gap, under the same pid, start and nonce
+    sh ./same-ticks.sh continues one source counter <counter.ticks
 
     echo passed
     )
@@ -90,12 +92,12 @@ fn a_step_that_hangs_is_shown_with_a_time_out() {
     let show = ["show", "daemon-hang-below", "--engine", "docker"];
     let script = xtask().args(show).assert().code(0).get_output().stdout.clone();
     let text = String::from_utf8(script.clone()).unwrap();
-    insta::assert_snapshot!(&text[text.find("# 3.").unwrap()..], @r#"
-    # 3. stop the daemon below the engine's
+    insta::assert_snapshot!(&text[text.find("echo \"== 3").unwrap()..], @r#"
+    echo "== 3 stop the daemon below the engine's"
     pid=$(pidof -s containerd) && echo "$pid" >stopped.pid && kill -STOP "$pid" && until grep -q '^State:.T' "/proc/$pid/status"; do sleep 0.05; done
     trap 'kill -CONT "$(cat stopped.pid)"' EXIT
 
-    # 4. dump one, which hangs
+    echo '== 4 dump one, which hangs'
     status=0; timeout 15 sh -c 'docker checkpoint create looper one && docker wait looper' || status=$?; [ $status = 124 ]
 
     echo passed
@@ -114,8 +116,19 @@ fn engines_without_a_daemon_refuse_to_stop_one() {
 
 #[test]
 fn help_names_every_command() {
-    let commands =
-        ["setup", "doctor", "matrix", "report", "scenarios", "show", "hosts", "shell", "clean", "bench"];
+    let commands = [
+        "setup",
+        "doctor",
+        "matrix",
+        "repro",
+        "report",
+        "scenarios",
+        "show",
+        "hosts",
+        "shell",
+        "clean",
+        "bench",
+    ];
     let mut assert = xtask().arg("--help").assert().code(0);
     for command in commands {
         assert = assert.stdout(contains(command).and(contains("Usage: cargo xtask")));

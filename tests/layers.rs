@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["run"],
     &["judge"],
     &["report"],
+    &["bundle"],
     &["exit_code"],
     &["cli"],
 ];

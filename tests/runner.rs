@@ -12,7 +12,7 @@ use xtask::judge::{Kind, Verdict, judge};
 use xtask::model::{Exit, Finished, HostAsk, Lost, Workload};
 use xtask::plan::{Plan, PlannedCell};
 use xtask::record::RunRecord;
-use xtask::run::CellRun;
+use xtask::run::{CellRun, Images};
 use xtask::scenario::{Library, Story};
 
 /// What a scripted guest answers to a line of `sh`; `None`: success, with nothing printed.
@@ -147,6 +147,7 @@ fn played(provider: &Scripted) -> (Verdict, RunRecord) {
         provider,
         files: &files,
         folder: folder.path(),
+        images: Images::None,
         tell: &record,
     }
     .play(&|| false);

@@ -30,6 +30,8 @@ pub mod judge;
 
 pub mod report;
 
+pub mod bundle;
+
 pub mod exit_code;
 
 pub mod cli;

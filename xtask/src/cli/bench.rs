@@ -20,7 +20,7 @@ use crate::judge::{Kind, judge};
 use crate::model::{HostAsk, Role, Workload};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{CellRecord, RunRecord};
-use crate::run::{self, CellRun};
+use crate::run::{self, CellRun, Images};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -173,6 +173,7 @@ impl Bench<'_> {
             provider: &self.installed.provider,
             files: &self.installed.files,
             folder: &folder.join(cell.id.as_str()),
+            images: Images::None,
             tell: record,
         }
         .play(keep);

@@ -11,6 +11,7 @@ mod matrix;
 mod own_engine;
 mod places;
 mod report;
+mod repro;
 mod rules;
 mod scenarios;
 mod setup;
@@ -46,6 +47,8 @@ enum Command {
     Doctor,
     /// Play scenarios on hosts, and print which work where
     Matrix(Box<matrix::Arguments>),
+    /// Pack a failed cell for an issue: a script that reproduces it, its logs, and what is known of it
+    Repro(repro::Arguments),
     /// Make the reports of a run folder again, from its record alone
     Report(report::Arguments),
     /// Say what a log means: whose fault it is, what to change, and the line that says so
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Doctor => doctor::run(),
         Command::Matrix(arguments) => matrix::run(&arguments),
+        Command::Repro(arguments) => repro::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),

@@ -111,6 +111,13 @@ pub(super) fn qemu(workshop: &Workshop<'_>) -> anyhow::Result<QemuProgram> {
     Ok(QemuProgram { argv: argv_prefix, env, version })
 }
 
+/// The folder of the workloads' compiled programs.
+pub(super) fn programs(lock: &Lock, cache: &Cache, offline: bool) -> anyhow::Result<PathBuf> {
+    let archives = Vec::new();
+    let workshop = Workshop::new(lock, cache, offline, &archives, &|note| eprintln!("{note}"));
+    workshop.workloads(&places::workloads()).context("the workloads cannot be built")
+}
+
 /// Scripts as they are, programs as they were compiled.
 fn workload_files(workshop: &Workshop<'_>) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let sources = places::workloads();

@@ -1,5 +1,6 @@
 //! crun, which calls CRIU by way of libcriu, and knows `checkpoint` only where it was built with it.
 
+use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, criu_probes};
 use super::oci::{self, Runtime};
 use crate::model::{Action, Command, Recipe, Step};
@@ -58,6 +59,10 @@ impl Engine for Crun {
 
     fn daemons(&self) -> Daemons {
         Daemons { names: &["criu"], folders: &["/run/crun"], ..Daemons::default() }
+    }
+
+    fn form(&self) -> Form {
+        Form::asking(&["crun --version"])
     }
 
     fn look(&self, container: Option<&str>, scene: &Scene<'_>) -> Look {

@@ -1,6 +1,7 @@
 //! Docker, as its tutorials use it: `docker checkpoint create`, `docker start --checkpoint`.
 
 use super::flags::{self, Client};
+use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, quoted, refuse, run};
 use super::oci::{self, name};
 use crate::model::{Action, Command, Recipe, Role, Step, Stopped, Verb};
@@ -125,6 +126,18 @@ security={{.SecurityOptions}}'"
             ],
             logs: &["dockerd.log"],
             folders: &["/run/docker", "/run/containerd", CONTAINERS],
+        }
+    }
+
+    /// Moby's.
+    fn form(&self) -> Form {
+        Form {
+            description: "Description",
+            steps: "Reproduce",
+            received: "What happens",
+            expected: "Expected behavior",
+            additional: "Additional Info",
+            asks: &["docker version", "docker info", "runc --version", "containerd --version"],
         }
     }
 
@@ -286,7 +299,7 @@ mod tests {
         checkpoints
             source $ all=$(docker checkpoint ls looper) && list=$(echo "$all" | tail -n +2 | sort | xargs) && echo "$list" && [ "$list" = "one two" ]
         expect paused
-            source $ sh ./more-ticks.sh 1 1 ticker "$(docker inspect --format '{{.LogPath}}' looper)"; [ $? = 1 ]
+            source $ status=0; sh ./more-ticks.sh 1 1 ticker "$(docker inspect --format '{{.LogPath}}' looper)" || status=$?; [ $status = 1 ]
         restore in another container
             source $ docker create --name clone --memory 64m looper-image ./ticker
             source $ from=/var/lib/docker/containers/$(docker inspect --format '{{.Id}}' looper)/checkpoints && to=/var/lib/docker/containers/$(docker inspect --format '{{.Id}}' clone)/checkpoints && mkdir -p "$to" && cp -a "$from/one" "$to/"

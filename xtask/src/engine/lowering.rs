@@ -1,5 +1,6 @@
 //! The seam between a story and whoever drives CRIU in it.
 
+use super::form::Form;
 use crate::model::{Action, Command, PEER, Recipe, Role, Settings, Step, Stream, Workload};
 
 /// The folder of the guest in which every command runs.
@@ -70,6 +71,11 @@ pub trait Engine: Sync + Send {
     /// What is looked at when a command hangs.
     fn daemons(&self) -> Daemons {
         Daemons::default()
+    }
+
+    /// How its developers want a failure to be reported.
+    fn form(&self) -> Form {
+        Form::CRIU
     }
 
     /// Commands whose output is kept with every cell, by the file's name.
@@ -219,7 +225,7 @@ pub(super) fn proof(on: Role, ticks: Action, scene: &Scene<'_>) -> Vec<Action> {
 pub(super) fn stands_still(workload: &Workload, place: &dyn Fn(&str) -> String) -> Command {
     let Command { line, .. } = more_ticks(workload, 1, 1, place);
     // Status 1 is that word of the script; any other end is no answer.
-    Command::new(format!("{line}; [ $? = 1 ]"))
+    Command::new(format!("status=0; {line} || status=$?; [ $status = 1 ]"))
 }
 
 /// What is not on the disk at a power cut is lost.

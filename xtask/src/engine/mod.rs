@@ -4,6 +4,7 @@ mod criu;
 mod crun;
 mod docker;
 mod flags;
+mod form;
 mod here;
 mod lowering;
 mod oci;
@@ -14,6 +15,7 @@ mod series;
 #[cfg(test)]
 mod table;
 
+pub use form::Form;
 pub use here::{ANSWERS, CGROUPS_AWAY, HERE, beside_one};
 pub use lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER};
 pub use sabotage::Sabotage;

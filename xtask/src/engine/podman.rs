@@ -1,6 +1,7 @@
 //! podman, as its manual uses it: `podman container checkpoint`, `podman container restore`.
 
 use super::flags::{self, Client};
+use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, refuse, run};
 use super::oci::{self, name};
 use crate::model::{Action, Command, Recipe, Role, Step, Verb};
@@ -109,6 +110,17 @@ security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.Ap
             names: &["conmon", "runc", "crun", "criu"],
             folders: &["/run/containers", "/run/crun", "/run/runc"],
             ..Daemons::default()
+        }
+    }
+
+    fn form(&self) -> Form {
+        Form {
+            description: "Issue Description",
+            steps: "Steps to reproduce the issue",
+            received: "Describe the results you received",
+            expected: "Describe the results you expected",
+            additional: "Additional information",
+            asks: &["podman version", "podman info"],
         }
     }
 
@@ -228,7 +240,7 @@ mod tests {
         checkpoints
             - podman keeps no list of checkpoints
         expect paused
-            source $ sh ./more-ticks.sh 1 1 ticker "$(podman inspect --format '{{.HostConfig.LogConfig.Path}}' looper)"; [ $? = 1 ]
+            source $ status=0; sh ./more-ticks.sh 1 1 ticker "$(podman inspect --format '{{.HostConfig.LogConfig.Path}}' looper)" || status=$?; [ $status = 1 ]
         restore in another container
             source $ podman container restore --import "$PWD/one.tar.gz" --name clone
         restore on the destination

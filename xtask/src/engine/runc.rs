@@ -1,5 +1,6 @@
 //! runc, as its own manual uses it: a bundle, `runc checkpoint`, `runc restore`.
 
+use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, Refusal, Scene};
 use super::oci::{self, Runtime};
 use crate::model::{Action, Command, Recipe, Step};
@@ -48,6 +49,10 @@ impl Engine for Runc {
         Daemons { names: &["criu"], folders: &["/run/runc"], ..Daemons::default() }
     }
 
+    fn form(&self) -> Form {
+        Form::asking(&["runc --version"])
+    }
+
     fn look(&self, container: Option<&str>, scene: &Scene<'_>) -> Look {
         RUNTIME.look(container, scene)
     }
@@ -88,7 +93,7 @@ mod tests {
         checkpoints
             - runc keeps no list of checkpoints
         expect paused
-            source $ sh ./more-ticks.sh 1 1 ticker looper.ticker.ticks; [ $? = 1 ]
+            source $ status=0; sh ./more-ticks.sh 1 1 ticker looper.ticker.ticks || status=$?; [ $status = 1 ]
         restore in another container
             source $ mkdir clone && cp -a rootfs clone/ && (cd clone && runc spec && sed -i -e 's/"terminal": true/"terminal": false/' -e 's/"readonly": true/"readonly": false/' -e 's|"cwd": "/"|"cwd": "/work"|' -e 's|''^'"\\([[:space:]]*\\)\"sh\""'$|'"\\1\"./ticker\"|" -e 's|"resources": {|&"memory": {"limit": 67108864}, |' config.json)
             source $ sh ./detached.sh clone.ticker.ticks runc restore -d --bundle clone --image-path "$PWD/images/one" --work-path "$PWD/images/one" clone

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, refuse, run};
 use super::series;
 use crate::model::{Action, Command, Recipe, Role, Step, Verb, Workload};
@@ -207,6 +208,10 @@ impl Engine for Sabotaged {
 
     fn daemons(&self) -> Daemons {
         self.engine.daemons()
+    }
+
+    fn form(&self) -> Form {
+        self.engine.form()
     }
 
     fn evidence(&self) -> Vec<(&'static str, &'static str)> {

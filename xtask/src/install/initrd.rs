@@ -85,21 +85,26 @@ impl Workshop<'_> {
         let wanted = WANTED.join(" ");
         let key = cache::key([RECIPE, &kernel.key, &agent_hash, &wanted]);
         let dir = self.built("initrd", &key, |dir| {
-            let lib = kernel.modules.join("lib/modules").join(&kernel.release);
-            let dep = lib.join("modules.dep");
-            let dep = fs::read_to_string(&dep).map_err(InstallError::file(&dep))?;
-            let mut modules = Vec::new();
-            for path in load_order(&dep, WANTED) {
-                let bytes = decompressed(&lib.join(&path))?;
-                modules.push((format!("lib/modules/{}/{}", kernel.release, plain_name(&path)), bytes));
-            }
+            let modules = modules_of(kernel)?;
             let agent_bytes = fs::read(agent).map_err(InstallError::file(agent))?;
             let path = dir.join("initrd");
             let file = File::create(&path).map_err(InstallError::file(&path))?;
-            pack(&agent_bytes, &modules, BufWriter::new(file)).map_err(InstallError::file(&path))
+            pack(&[("init", &agent_bytes)], &modules, BufWriter::new(file)).map_err(InstallError::file(&path))
         })?;
         Ok(dir.join("initrd"))
     }
+}
+
+/// The wanted modules of a kernel in load order: their paths below the initrd's root, and what is in them.
+pub(super) fn modules_of(kernel: &Kernel) -> Result<Vec<(String, Vec<u8>)>, InstallError> {
+    let lib = kernel.modules.join("lib/modules").join(&kernel.release);
+    let dep = lib.join("modules.dep");
+    let dep = fs::read_to_string(&dep).map_err(InstallError::file(&dep))?;
+    let read = |path: String| {
+        let bytes = decompressed(&lib.join(&path))?;
+        Ok((format!("lib/modules/{}/{}", kernel.release, plain_name(&path)), bytes))
+    };
+    load_order(&dep, WANTED).into_iter().map(read).collect()
 }
 
 /// The files of the wanted modules and of all that they need, each after what it needs, by depmod's list.
@@ -145,14 +150,21 @@ fn decompressed(path: &Path) -> Result<Vec<u8>, InstallError> {
 }
 
 /// The archive. It is not compressed: the guest would unpack it under emulation.
-fn pack<W: Write>(agent: &[u8], modules: &[(String, Vec<u8>)], out: W) -> io::Result<()> {
+pub(super) fn pack<W: Write>(
+    programs: &[(&str, &[u8])],
+    modules: &[(String, Vec<u8>)],
+    out: W,
+) -> io::Result<()> {
     let mut archive = Archive { out, inode: 0, dirs: Vec::new() };
     for dir in ["dev", "proc", "sys", "run", "newroot"] {
         archive.dir(dir)?;
     }
     let console = Builder::new("dev/console").mode(0o600).rdev_major(5).rdev_minor(1);
     archive.entry(console.set_mode_file_type(ModeFileType::Char), &[])?;
-    archive.entry(Builder::new("init").mode(0o755).set_mode_file_type(ModeFileType::Regular), agent)?;
+    for (path, bytes) in programs {
+        archive.parents(path)?;
+        archive.entry(Builder::new(path).mode(0o755).set_mode_file_type(ModeFileType::Regular), bytes)?;
+    }
     let mut order = String::new();
     for (path, bytes) in modules {
         archive.parents(path)?;
@@ -228,8 +240,8 @@ kernel/sound/soundcore.ko.xz:
             ("lib/modules/6/b.ko".to_owned(), vec![4]),
         ];
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        pack(b"agent", &modules, &mut first).unwrap();
-        pack(b"agent", &modules, &mut second).unwrap();
+        pack(&[("init", b"agent")], &modules, &mut first).unwrap();
+        pack(&[("init", b"agent")], &modules, &mut second).unwrap();
         assert_eq!(first, second);
         let mut rest = first.as_slice();
         let mut names = Vec::new();

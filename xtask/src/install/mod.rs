@@ -30,6 +30,7 @@ pub mod machine;
 mod modules;
 mod offers;
 mod package;
+mod plain_initrd;
 mod qemu;
 mod relocate;
 mod resolve;

@@ -13,11 +13,14 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
     let verdict = |kind, stage, reason: String| Verdict {
         kind,
         stage,
+        step: None,
         reason,
         first_error: None,
         known: None,
         seconds: record.seconds,
     };
+    let fails_in =
+        |step: usize, stage, reason| Verdict { step: Some(step), ..verdict(Kind::Fail, Some(stage), reason) };
     let broken = |reason: String| verdict(Kind::Broken, None, reason);
     if let Some(reason) = &record.broken {
         return broken(reason.clone());
@@ -49,7 +52,7 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
             }
             return Verdict {
                 first_error: first_error(record, step, failed),
-                ..verdict(Kind::Fail, Some(step.stage), reason)
+                ..fails_in(step.index, step.stage, reason)
             };
         }
         let Some(index) = step.index.checked_sub(1) else { continue };
@@ -59,14 +62,14 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
         if told.hangs {
             return match hung(step) {
                 Ok(reason) => verdict(Kind::Pass, None, reason),
-                Err(Unsound::Fails(reason)) => verdict(Kind::Fail, Some(Stage::Verify), reason),
+                Err(Unsound::Fails(reason)) => fails_in(step.index, Stage::Verify, reason),
                 Err(Unsound::Unasked(reason)) => broken(reason),
             };
         }
         if told.refused {
             match refused(step) {
                 Ok(()) => continue,
-                Err(Unsound::Fails(reason)) => return verdict(Kind::Fail, Some(Stage::Verify), reason),
+                Err(Unsound::Fails(reason)) => return fails_in(step.index, Stage::Verify, reason),
                 Err(Unsound::Unasked(reason)) => return broken(reason),
             }
         }
@@ -75,7 +78,7 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
         }
         match expected(&history, index).and_then(|()| goes_on(step)) {
             Ok(()) => {}
-            Err(Unsound::Fails(reason)) => return verdict(Kind::Fail, Some(Stage::Verify), reason),
+            Err(Unsound::Fails(reason)) => return fails_in(step.index, Stage::Verify, reason),
             Err(Unsound::Unasked(reason)) => return broken(reason),
         }
     }

@@ -51,7 +51,15 @@ mod tests {
         let bug: KnownBug =
             toml::from_str("stage = 'dump'\nreason = 'bounds'\nissue = 'https://e.org/1'").unwrap();
         let first_error = Some(error.to_owned());
-        let verdict = Verdict { kind, stage, reason: String::new(), first_error, known: None, seconds: None };
+        let verdict = Verdict {
+            kind,
+            stage,
+            step: None,
+            reason: String::new(),
+            first_error,
+            known: None,
+            seconds: None,
+        };
         let judged = in_light_of(&[&bug], verdict.clone(), &[]);
         assert_eq!(judged.kind, expected);
         let named = judged.known.is_some_and(|known| known.to_string() == "https://e.org/1");
@@ -67,6 +75,7 @@ mod tests {
         let (one, two) = (bug("restore", 1), bug("dump", 2));
         let verdict = Verdict {
             kind: Kind::Fail,
+            step: None,
             stage: Some(Stage::Dump),
             reason: "exit status 1".into(),
             first_error: None,

@@ -29,6 +29,7 @@ mod tests {
         Verdict {
             kind,
             stage: None,
+            step: None,
             reason: kind.to_string(),
             first_error: None,
             known: None,

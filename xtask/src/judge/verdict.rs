@@ -64,6 +64,8 @@ pub struct Verdict {
     pub kind: Kind,
     /// Where it failed, where it did.
     pub stage: Option<Stage>,
+    /// The step that it failed in, from 1, where it did; 0 is the check before the story.
+    pub step: Option<usize>,
     /// Why, in a CRIU developer's words; of a pass what it has measured, and empty for a plain one.
     pub reason: String,
     /// The first line that says `Error` in the log of that stage.
@@ -103,6 +105,7 @@ mod tests {
         let verdict = |reason: &str, error: Option<&str>| Verdict {
             kind: Kind::Fail,
             stage: Some(Stage::Dump),
+            step: Some(3),
             reason: reason.into(),
             first_error: error.map(Into::into),
             known: None,

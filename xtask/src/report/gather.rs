@@ -109,5 +109,13 @@ fn logs(cell: &PlannedCell, played: &CellRecord, verdict: &Verdict) -> Vec<Strin
 }
 
 fn verdict(kind: Kind, reason: &str) -> Verdict {
-    Verdict { kind, stage: None, reason: reason.to_owned(), first_error: None, known: None, seconds: None }
+    Verdict {
+        kind,
+        stage: None,
+        step: None,
+        reason: reason.to_owned(),
+        first_error: None,
+        known: None,
+        seconds: None,
+    }
 }

@@ -221,6 +221,7 @@ mod tests {
         let verdict = Verdict {
             kind: Kind::Pass,
             stage: None,
+            step: None,
             reason: String::new(),
             first_error: None,
             known: None,

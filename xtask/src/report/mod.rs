@@ -28,5 +28,6 @@ pub use explained::explained;
 pub use format::{Format, FormatError};
 pub use gather::{gather, verdict_of};
 pub use input::{Cell, Criu, Engine, Kernel, Report, Run, Userland};
+pub use neighbours::beside;
 pub use progress::Progress;
 pub use style::{Style, terminal_width};

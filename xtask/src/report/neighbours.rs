@@ -53,6 +53,23 @@ impl<'a> Neighbours<'a> {
     }
 }
 
+/// Where the same scenario was played with another value on one axis alone, and what came of it, a line each:
+/// `kernel 6.12: pass`.
+pub fn beside(report: &Report, cell: &Cell) -> Vec<String> {
+    let here = point(cell);
+    let mut lines = Vec::new();
+    for (axis, (name, value)) in AXES.iter().enumerate().skip(1) {
+        for other in &report.cells {
+            let there = point(other);
+            let differs = |at: usize| here[at] != there[at];
+            if differs(axis) && !(0..AXES.len()).any(|at| at != axis && differs(at)) {
+                lines.push(format!("{name} {}: {}", value(other), other.verdict));
+            }
+        }
+    }
+    lines
+}
+
 fn point(cell: &Cell) -> [&str; AXES.len()] {
     AXES.map(|(_, value)| value(cell))
 }

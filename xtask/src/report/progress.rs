@@ -262,6 +262,7 @@ mod tests {
         let mut verdict = Verdict {
             kind: Kind::Pass,
             stage: None,
+            step: None,
             reason: String::new(),
             first_error: None,
             known: None,

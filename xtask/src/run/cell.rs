@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::capture;
 use super::evidence;
+use super::images::Images;
 use super::look;
 use super::power;
 use crate::engine::{Engine, Probe, Scene, WORK_FOLDER};
@@ -38,6 +39,8 @@ pub struct CellRun<'a> {
     pub files: &'a BTreeMap<String, PathBuf>,
     /// The cell's folder.
     pub folder: &'a Path,
+    /// Which of CRIU's images are brought home when it has ended.
+    pub images: Images,
     /// Who is told.
     pub tell: &'a dyn Telling,
 }
@@ -73,12 +76,13 @@ impl CellRun<'_> {
         if interrupt::happened() {
             return Played::Interrupted;
         }
+        let unwell = stop.is_some();
         match stop {
             Some(Stop::Lost(role, how)) => self.tell(Event::GuestLost { cell: self.id(), role, how }),
             Some(Stop::Broken(reason)) => self.tell(Event::Broken { cell: self.id(), reason }),
             Some(Stop::Told) | None => {}
         }
-        evidence::collect(self, &mut hosts);
+        evidence::collect(self, unwell, &mut hosts);
         if interrupt::happened() {
             return Played::Interrupted;
         }

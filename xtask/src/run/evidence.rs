@@ -7,6 +7,8 @@ use std::path::Path;
 
 use super::capture;
 use super::cell::{CellRun, in_guest};
+use super::environment;
+use super::images::{self, Images};
 use crate::guest::TransferError;
 use crate::host::Host;
 use crate::model::{Command, Event, Lost, Role};
@@ -21,8 +23,11 @@ const ASKED: &[(&str, &str)] = &[
     ("workload.err", "cat workload.err 2>/dev/null"),
 ];
 
-/// Collects from every host that still answers. What cannot be had is left out: the verdict stands on other things.
-pub(super) fn collect(run: &CellRun<'_>, hosts: &mut BTreeMap<Role, Box<dyn Host>>) {
+/// What `environment::questions` prints, below the folder of the role.
+pub const ENVIRONMENT: &str = "environment";
+
+/// Collects from every host that still answers, and more where the cell did not end well. What cannot be had is left out: the verdict stands on other things.
+pub(super) fn collect(run: &CellRun<'_>, unwell: bool, hosts: &mut BTreeMap<Role, Box<dyn Host>>) {
     for (role, host) in hosts.iter_mut() {
         capture::end(run, *role, host.as_mut());
         for (name, line) in ASKED {
@@ -32,6 +37,13 @@ pub(super) fn collect(run: &CellRun<'_>, hosts: &mut BTreeMap<Role, Box<dyn Host
         for (name, line) in run.engine.evidence() {
             let Ok(finished) = in_guest(host.as_mut(), &Command::new(line).within(20)) else { break };
             write(run, &format!("{}/{name}", role.name()), finished.stdout.as_bytes());
+        }
+        if unwell || run.images != Images::None {
+            let line = environment::questions(run.engine);
+            if let Ok(finished) = in_guest(host.as_mut(), &Command::new(line).within(60)) {
+                write(run, &format!("{}/{ENVIRONMENT}", role.name()), finished.stdout.as_bytes());
+            }
+            images::collect(run, *role, host.as_mut());
         }
         for name in host.traces() {
             tell_of(run, &name);

@@ -1,21 +1,23 @@
 //! A cell's hosts: brought up, asked what they are, and given what the workload needs.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::cell::{CellRun, Hosts, Stop};
 use super::facts;
-use crate::engine::WORK_FOLDER;
+use crate::engine::{Engine, WORK_FOLDER};
 use crate::guest::Hello;
 use crate::host::{Launch, Preparation, Put};
 use crate::install::ENGINE_INTO_PLACE;
-use crate::model::{Command, Event};
+use crate::model::{Command, Event, HostAsk};
 use crate::plan::Plan;
 
 impl CellRun<'_> {
     /// All hosts come up side by side: every one is begun before the first is waited for.
     pub(super) fn make_hosts(&self, hosts: &mut Hosts) -> Result<(), Stop> {
         let begun = Instant::now();
-        let prepare = self.preparation();
+        let prepare = preparation(self.engine, &self.cell.host, self.files);
         for role in self.story.roles() {
             let Plan { memory_mib, cpus, .. } = *self.plan;
             let launch = Launch {
@@ -51,38 +53,37 @@ impl CellRun<'_> {
             self.tell(Event::Note { text });
         }
     }
+}
 
-    /// The same for every cell of a stack, whatever its story: so one saved guest serves them all.
-    fn preparation(&self) -> Preparation {
-        let put = |(name, source): (&String, &std::path::PathBuf)| Put {
-            source: source.clone(),
-            path: format!("{WORK_FOLDER}/{name}"),
-            mode: 0o755,
+/// What is done in every guest of a stack, whatever its story: so one saved guest serves them all. `files` are those
+/// that workloads need, by name.
+pub fn preparation(engine: &dyn Engine, host: &HostAsk, files: &BTreeMap<String, PathBuf>) -> Preparation {
+    let put = |(name, source): (&String, &std::path::PathBuf)| Put {
+        source: source.clone(),
+        path: format!("{WORK_FOLDER}/{name}"),
+        mode: 0o755,
+    };
+    let mut commands = vec![
+        // Without them a dump would fail for the harness's sake.
+        Command::new(
+            "[ -d \"/lib/modules/$(uname -r)\" ] || { echo 'no modules of this kernel' >&2; exit 1; }",
+        ),
+        // Some engines look for it in the usual places only, whatever their PATH.
+        Command::new("[ -e /usr/sbin/criu ] || ln -s /opt/criu/sbin/criu /usr/sbin/criu; touch /etc/hosts"),
+    ];
+    if engine.recipe().is_some() {
+        // A userland of the user's own has an engine of its own, in no version that could be asked for.
+        let line = if host.engine.contains('@') {
+            ENGINE_INTO_PLACE.to_owned()
+        } else {
+            format!("[ ! -d /opt/engine/root ] || {ENGINE_INTO_PLACE}")
         };
-        let mut commands = vec![
-            // Without them a dump would fail for the harness's sake.
-            Command::new(
-                "[ -d \"/lib/modules/$(uname -r)\" ] || { echo 'no modules of this kernel' >&2; exit 1; }",
-            ),
-            // Some engines look for it in the usual places only, whatever their PATH.
-            Command::new(
-                "[ -e /usr/sbin/criu ] || ln -s /opt/criu/sbin/criu /usr/sbin/criu; touch /etc/hosts",
-            ),
-        ];
-        if self.engine.recipe().is_some() {
-            // A userland of the user's own has an engine of its own, in no version that could be asked for.
-            let line = if self.cell.host.engine.contains('@') {
-                ENGINE_INTO_PLACE.to_owned()
-            } else {
-                format!("[ ! -d /opt/engine/root ] || {ENGINE_INTO_PLACE}")
-            };
-            commands.push(Command::new(line));
-            commands.extend(self.engine.daemon());
-            commands.extend(self.engine.image());
-        }
-        commands.push(Command::new(format!("{{ {}; }} >engine-facts 2>&1 || true", self.engine.questions())));
-        Preparation { files: self.files.iter().map(put).collect(), commands, folder: WORK_FOLDER.to_owned() }
+        commands.push(Command::new(line));
+        commands.extend(engine.daemon());
+        commands.extend(engine.image());
     }
+    commands.push(Command::new(format!("{{ {}; }} >engine-facts 2>&1 || true", engine.questions())));
+    Preparation { files: files.iter().map(put).collect(), commands, folder: WORK_FOLDER.to_owned() }
 }
 
 /// A guest without its disks would answer from the initramfs, and its `criu: not found` would look like CRIU's.

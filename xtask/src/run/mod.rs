@@ -2,13 +2,18 @@
 
 mod capture;
 mod cell;
+mod environment;
 mod evidence;
 mod facts;
 mod hang;
 mod hosts;
+mod images;
 mod look;
 mod pool;
 mod power;
 
 pub use cell::{CellRun, Played, give_up};
+pub use evidence::ENVIRONMENT;
+pub use hosts::preparation;
+pub use images::{IMAGES, Images};
 pub use pool::{available_mib, default_jobs, play_all};

@@ -1,5 +1,7 @@
 //! A story as a plain `sh` script, for a root shell anywhere: no Rust, and nothing of ours.
 
+mod ticks;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -35,7 +37,7 @@ pub fn script(
     engine: &dyn Engine,
     workloads: &Path,
 ) -> Result<String, ScriptError> {
-    let body = body(story, workload, engine)?;
+    let body = steps(story, workload, engine)?;
     let mut text = head(story, engine);
     let scripts = SCRIPTS.iter().filter(|script| body.contains(*script));
     for file in workload.files.iter().chain(scripts) {
@@ -48,17 +50,31 @@ pub fn script(
 
 /// What commands call, beside the workload.
 const SCRIPTS: &[&str] =
-    &["more-ticks.sh", "make-rootfs.sh", "detached.sh", "container-items.sh", "periodic.sh"];
+    &["more-ticks.sh", "same-ticks.sh", "make-rootfs.sh", "detached.sh", "container-items.sh", "periodic.sh"];
 
-fn body(story: &Story, workload: &Workload, engine: &dyn Engine) -> Result<String, ScriptError> {
-    let mut text = prepare(engine);
+/// The marker of what comes before the first step.
+pub const CHECK: &str = "0 check";
+
+/// The marker of a step, which the script prints before it: `3 dump one`. Steps are counted from 1.
+pub fn marker(number: usize, step: &Step) -> String {
+    format!("{number} {step}")
+}
+
+/// The steps alone, without the files that they call.
+///
+/// # Errors
+/// When the engine refuses a step.
+pub fn steps(story: &Story, workload: &Workload, engine: &dyn Engine) -> Result<String, ScriptError> {
+    let mut text = format!("\necho '== {CHECK}'\ncriu --version\n");
+    text.push_str(&prepare(engine));
     if story.roles().contains(&Role::Destination) {
         text.push_str(&destination(workload));
     }
     let scene = Scene { workload, settings: &story.settings };
     for (index, step) in story.steps.iter().enumerate() {
-        let _infallible = write!(text, "\n# {}. {step}\n", index + 1);
+        let _infallible = write!(text, "\necho {}\n", quoted(&format!("== {}", marker(index + 1, step))));
         let actions = engine.lower(step, &scene)?;
+        put(&mut text, ticks::before(story, index, engine, &scene));
         for (at, action) in actions.iter().enumerate() {
             let line = if at + 1 == actions.len() { in_step(step, action) } else { action_line(action) };
             let _infallible = writeln!(text, "{line}");
@@ -70,20 +86,36 @@ fn body(story: &Story, workload: &Workload, engine: &dyn Engine) -> Result<Strin
         if matches!(step.verb, Verb::PowerCut { .. }) {
             text.push_str(&power_cut(step.on, engine));
         }
-        if let Some(line) = look(step, engine, &scene) {
+        let checks = ticks::after(story, index, engine, &scene);
+        if checks.is_empty()
+            && let Some(line) = look(step, engine, &scene)
+        {
             let _infallible = writeln!(text, "{}", placed(step.on, &line));
         }
+        put(&mut text, checks);
     }
     Ok(text)
+}
+
+fn put(text: &mut String, lines: Vec<String>) {
+    for line in lines {
+        let _infallible = writeln!(text, "{line}");
+    }
+}
+
+/// One word of `sh`.
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
 fn head(story: &Story, engine: &dyn Engine) -> String {
     let (engine, contained) = (engine.name(), engine.recipe().is_some());
     let programs = if contained { format!("criu and {engine}") } else { engine.to_owned() };
-    let made = if contained { "images rootfs work shared *.ticks" } else { "images *.ticks" };
+    let made =
+        if contained { "images rootfs work shared ticks.seen *.ticks" } else { "images ticks.seen *.ticks" };
     format!(
         "#!/bin/sh\n# {name}: {summary}\n# Engine: {engine}. Paste it into a root shell, or run it with sh; it needs \
-         {programs} in PATH, and cc for a workload in C.\n(\nset -eu\nmkdir -p {WORK_FOLDER} && cd {WORK_FOLDER} && rm -rf {made}\n",
+         {programs} in PATH, and cc for a workload in C\n# or the folder of the compiled ones in BIN.\n(\nset -eu\nmkdir -p {WORK_FOLDER} && cd {WORK_FOLDER} && rm -rf {made}\n",
         name = story.name,
         summary = story.summary,
     )
@@ -94,7 +126,12 @@ fn furnish(file: &str, folder: &Path) -> Result<String, ScriptError> {
     let (source, compile) = if file.ends_with(".sh") || file.ends_with(".h") {
         (file.to_owned(), None)
     } else {
-        (format!("{file}.c"), Some(format!("cc -O2 -pthread -o {file} {file}.c\n")))
+        (
+            format!("{file}.c"),
+            Some(format!(
+                "if command -v cc >/dev/null; then cc -O2 -pthread -o {file} {file}.c; else cp \"${{BIN:?there is no cc}}/{file}\" {file}; fi\n"
+            )),
+        )
     };
     let path = folder.join(&source);
     let text = fs::read_to_string(&path).map_err(|source| ScriptError::Workload { path, source })?;
@@ -149,11 +186,7 @@ fn action_line(action: &Action) -> String {
 fn placed(role: Role, line: &str) -> String {
     match role {
         Role::Source => line.to_owned(),
-        Role::Destination => {
-            let quoted =
-                shlex::try_quote(line).map_or_else(|_| line.to_owned(), std::borrow::Cow::into_owned);
-            format!("at_destination {quoted}")
-        }
+        Role::Destination => format!("at_destination {}", quoted(line)),
     }
 }
 
@@ -187,6 +220,11 @@ fn power_cut(on: Role, engine: &dyn Engine) -> String {
     )
 }
 
+/// Fails where the engine's word for the state is what it must not be.
+fn state(line: &str, wrong: &str, words: &str) -> String {
+    format!("state=$({line}); case \"$state\" in {wrong}) echo '{words}' >&2; exit 1 ;; esac")
+}
+
 /// What a person looks at where the harness judges.
 fn look(step: &Step, engine: &dyn Engine, scene: &Scene<'_>) -> Option<String> {
     let Verb::Expect(expectation) = &step.verb else { return None };
@@ -213,9 +251,12 @@ fn look(step: &Step, engine: &dyn Engine, scene: &Scene<'_>) -> Option<String> {
             "if kill -0 -\"$(cat workload.pid)\" 2>/dev/null; then echo 'it still runs'; exit 1; fi"
                 .to_owned(),
         ),
-        Expectation::Gone | Expectation::Paused | Expectation::Removed => {
-            lines.push(format!("({})  # {expectation}", look.root.line));
-        }
+        Expectation::Gone => lines.push(state(&look.root.line, "*running*", "it still runs")),
+        Expectation::Paused => lines.push(format!(
+            "state=$({}); case \"$state\" in *paused*) ;; *) echo 'it is not paused' >&2; exit 1 ;; esac",
+            look.root.line
+        )),
+        Expectation::Removed => lines.push(state(&look.root.line, "?*", "it is still listed")),
         Expectation::Unchanged | Expectation::SameNetwork => lines.push(format!(
             "sh ./container-items.sh \"{}\"  # the same as before the dump",
             engine.root(step.container.as_deref())

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::engine::Sabotage;
 use crate::plan::Axes;
+use crate::run::Images;
 
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct Arguments {
@@ -72,6 +73,9 @@ pub(in crate::cli) struct Arguments {
     /// Print the plan, and do nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Which of CRIU's images are brought home: `repro` asks for them
+    #[arg(skip)]
+    pub(in crate::cli) images: Images,
     /// Put a fault into every cell that the checkers must catch, to see that they do
     #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(Sabotage::ALL.map(Sabotage::name)))]
     pub(super) sabotage: Option<String>,

@@ -18,6 +18,7 @@ use crate::interrupt;
 use crate::model::{HostAsk, Workload};
 use crate::plan::{Plan, Profile};
 use crate::record;
+use crate::run::Images;
 use crate::scenario::Story;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -43,6 +44,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return dry_run(&plan, &lock, &cache);
     }
     play::play(arguments, resumed.as_deref(), &plan, &lock, &cache, baseline.as_ref())
+}
+
+/// Plays a plan with exactly the packages of a lock, one cell at a time, into a run folder of its own.
+pub(super) fn replay(
+    plan: &Plan,
+    lock: &Lock,
+    out: &Path,
+    images: Images,
+    offline: bool,
+) -> anyhow::Result<ExitCode> {
+    let arguments =
+        Arguments { out: Some(out.to_owned()), jobs: Some(1), images, offline, ..Arguments::smoke() };
+    play::play(&arguments, None, plan, lock, &Cache::open()?, None)
 }
 
 fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {

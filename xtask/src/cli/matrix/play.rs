@@ -158,6 +158,7 @@ impl Stage<'_> {
             provider: &self.installed.provider,
             files: &self.installed.files,
             folder: &folder,
+            images: self.arguments.images,
             tell: self.tell,
         };
         if let Some(reason) = self.installed.unfit.get(&cell.host) {

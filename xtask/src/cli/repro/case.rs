@@ -1,0 +1,99 @@
+//! The cell that was asked for, as its run folder tells it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use crate::bundle::Failure;
+use crate::cli::{places, report};
+use crate::diagnose::Rulebook;
+use crate::engine::{self, Engine};
+use crate::install::{Lock, engine_key};
+use crate::judge::{Kind, Verdict};
+use crate::model::Workload;
+use crate::plan::{Plan, PlannedCell};
+use crate::record::{self, CellRecord, Paths, RunRecord};
+use crate::report::{Cell, Insight, Report, beside, gather, verdict_of};
+use crate::scenario::Story;
+
+/// A failed cell with its run.
+pub(super) struct Case {
+    pub(super) paths: Paths,
+    /// The plan of this cell alone.
+    pub(super) plan: Plan,
+    pub(super) planned: PlannedCell,
+    /// What of the run's lock the cell stands on.
+    pub(super) lock: Lock,
+    pub(super) record: RunRecord,
+    pub(super) cell: Cell,
+    pub(super) verdict: Verdict,
+    /// Where else the story was played.
+    pub(super) neighbours: Vec<String>,
+}
+
+impl Case {
+    /// Reads it. Only what failed can be reproduced.
+    pub(super) fn read(cell: &str, run: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = match run {
+            Some(folder) => folder.to_owned(),
+            None => record::newest(&places::runs())?,
+        };
+        let paths = Paths::of(&folder)?;
+        let whole = report::read_plan(&paths.plan())?;
+        let Some(planned) = whole.cell.iter().find(|planned| planned.id.as_str() == cell).cloned() else {
+            bail!("{} has no cell {cell}: its report names those that failed", folder.display());
+        };
+        let record = record::read(&paths.events())?.record;
+        let rules = Rulebook::read(&places::knowledge())?;
+        let insight = Insight { rules: &rules, folder: paths.root() };
+        let verdict = verdict_of(&whole, &record, &planned, &insight);
+        if !matches!(verdict.kind, Kind::Fail | Kind::KnownBug) {
+            let sentence = verdict.sentence();
+            bail!("{cell}: {}: {sentence}: only what failed can be reproduced", verdict.kind);
+        }
+        let all = gather(&whole, &record, &insight);
+        let plan = Plan { cell: vec![planned.clone()], skipped: Vec::new(), ..whole };
+        let Report { cells, .. } = gather(&plan, &record, &insight);
+        let cell = cells.into_iter().next().context("the report has not the cell")?;
+        let neighbours = beside(&all, &cell);
+        let lock = narrowed(Lock::load(&paths.lock())?, &planned);
+        Ok(Self { paths, plan, planned, lock, record, cell, verdict, neighbours })
+    }
+
+    pub(super) fn engine(&self) -> anyhow::Result<Box<dyn Engine>> {
+        let ask = &self.planned.host.engine;
+        engine::named(ask, self.plan.sabotage).with_context(|| format!("this harness has no engine {ask}"))
+    }
+
+    pub(super) fn failure<'a>(&'a self, engine: &'a dyn Engine) -> anyhow::Result<Failure<'a>> {
+        let story = self.story()?;
+        let workload = Workload::named(&story.workload).context("the story's workload is not known")?;
+        Ok(Failure {
+            cell: &self.cell,
+            story,
+            workload,
+            engine,
+            record: self.played()?,
+            verdict: &self.verdict,
+        })
+    }
+
+    fn story(&self) -> anyhow::Result<&Story> {
+        self.plan.story(&self.planned).context("the plan has not the cell's story")
+    }
+
+    fn played(&self) -> anyhow::Result<&CellRecord> {
+        self.record.cells.get(&self.planned.id).context("the cell was not played")
+    }
+}
+
+/// Without what other cells stand on.
+fn narrowed(mut lock: Lock, cell: &PlannedCell) -> Lock {
+    let host = &cell.host;
+    let engine = engine_key(&host.engine, &host.userland);
+    lock.kernels.retain(|name, _| *name == host.kernel);
+    lock.userlands.retain(|name, _| *name == host.userland);
+    lock.crius.retain(|name, _| *name == host.criu);
+    lock.engines.retain(|name, _| *name == engine);
+    lock
+}

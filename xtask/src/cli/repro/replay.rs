@@ -1,0 +1,49 @@
+//! The cell, played again as `matrix` plays it.
+
+use std::path::Path;
+
+use super::case::Case;
+use crate::bundle::Replays;
+use crate::cli::{matrix, places};
+use crate::diagnose::Rulebook;
+use crate::interrupt;
+use crate::judge::Kind;
+use crate::model::CellId;
+use crate::plan::{Plan, PlannedCell};
+use crate::record::{self, Paths};
+use crate::report::{Insight, verdict_of};
+use crate::run::Images;
+
+/// Plays it so many times into a run folder of its own, and counts what became of it.
+pub(super) fn replay(
+    case: &Case,
+    times: u32,
+    out: &Path,
+    images: Images,
+    offline: bool,
+) -> anyhow::Result<Replays> {
+    let PlannedCell { scenario, host, .. } = &case.planned;
+    let again =
+        |repeat| PlannedCell { id: CellId::new(scenario, host, repeat), repeat, ..case.planned.clone() };
+    let plan = Plan { cell: (1..=times).map(again).collect(), ..case.plan.clone() };
+    matrix::replay(&plan, &case.lock, out, images, offline)?;
+    if interrupt::happened() {
+        anyhow::bail!("interrupted");
+    }
+    let paths = Paths::of(out)?;
+    let record = record::read(&paths.events())?.record;
+    let rules = Rulebook::read(&places::knowledge())?;
+    let insight = Insight { rules: &rules, folder: paths.root() };
+    let mut replays = Replays::default();
+    for cell in &plan.cell {
+        let verdict = verdict_of(&plan, &record, cell, &insight);
+        let count = match verdict.kind {
+            Kind::Fail | Kind::KnownBug if verdict.step == case.verdict.step => &mut replays.alike,
+            Kind::Fail | Kind::KnownBug => &mut replays.otherwise,
+            Kind::Pass | Kind::Fixed => &mut replays.passed,
+            _ => &mut replays.broken,
+        };
+        *count += 1;
+    }
+    Ok(replays)
+}
