@@ -51,7 +51,7 @@ fn a_scenario_is_shown_as_plain_sh() {
     sh ./more-ticks.sh 5 35 counter counter.ticks
 
     echo '== 3 dump one'
-    mkdir -p images/one && criu dump -t "$(cat workload.pid)" -D images/one -o dump.log -v4
+    { mkdir -p images/one && criu dump -t "$(cat workload.pid)" -D images/one -o dump.log -v4; } || exit $?
     sh ./same-ticks.sh dumped one source counter <counter.ticks
 
     echo '== 4 expect gone'
@@ -94,7 +94,7 @@ fn a_step_that_hangs_is_shown_with_a_time_out() {
     let text = String::from_utf8(script.clone()).unwrap();
     insta::assert_snapshot!(&text[text.find("echo \"== 3").unwrap()..], @r#"
     echo "== 3 stop the daemon below the engine's"
-    pid=$(pidof -s containerd) && echo "$pid" >stopped.pid && kill -STOP "$pid" && until grep -q '^State:.T' "/proc/$pid/status"; do sleep 0.05; done
+    { pid=$(pidof -s containerd) && echo "$pid" >stopped.pid && kill -STOP "$pid" && until grep -q '^State:.T' "/proc/$pid/status"; do sleep 0.05; done; } || exit $?
     trap 'kill -CONT "$(cat stopped.pid)"' EXIT
 
     echo '== 4 dump one, which hangs'

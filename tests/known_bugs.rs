@@ -1,10 +1,11 @@
 //! Known bugs and the diff, from run folders alone: a recorded night, and what it would have been otherwise.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use predicates::str::contains;
 use rstest::rstest;
+use xtask::diagnose::Rulebook;
 
 use crate::support::{night, the_dump_fails, xtask};
 
@@ -103,4 +104,33 @@ fn a_baseline_makes_old_failures_no_news() {
     }
     report(&bad, &bad.join("baseline.json")).code(0).stdout(contains("2 as before"));
     xtask().arg("report").arg(&bad).assert().code(1);
+}
+
+/// The rules that the known bugs of a folder name, each with its file.
+fn named_rules(folder: &Path) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(named_rules(&path));
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            let file: toml::Table = toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            let bugs = file.get("known-bug").and_then(toml::Value::as_array).into_iter().flatten();
+            let rules = bugs.filter_map(|bug| bug.get("rule")?.as_str());
+            found.extend(rules.map(|rule| (rule.to_owned(), path.clone())));
+        }
+    }
+    found
+}
+
+/// A rule that is not there would never be in a diagnosis: the known bug would be none.
+#[test]
+fn every_rule_that_a_known_bug_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let book = Rulebook::read(&root.join("knowledge")).unwrap();
+    let named = named_rules(&root.join("scenarios"));
+    assert!(named.len() > 5, "{named:?}");
+    for (name, file) in named {
+        assert!(book.rules().iter().any(|rule| rule.id == name), "{}: {name}", file.display());
+    }
 }

@@ -25,6 +25,19 @@ fn usage_errors(#[case] words: &[&str], #[case] expected: &str) {
     xtask().args(words).assert().code(2).stderr(contains(expected));
 }
 
+#[rstest]
+#[case::folder("bundle")]
+#[case::archive("bundle.tar.zst")]
+fn what_is_there_is_not_written_over(#[case] name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join(name);
+    fs::create_dir(&there).unwrap();
+    let words = ["repro", CELL, "--run", "/nonexistent", "--out"];
+    let assert = xtask().args(words).arg(folder.path().join("bundle")).assert().code(2);
+    assert.stderr(contains(format!("{} is there already", there.display())));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 /// Of one known failure: made, unpacked elsewhere, run on the CRIU that fails and on one that does not, and in the
 /// virtual machine that it brings.
 #[test]

@@ -118,7 +118,8 @@ for log in $logs; do
 done
 if [ -n "$folders" ]; then
 	timeout -k 1 3 find $folders -xdev -printf '%M %s %TF %TT %p\n' 2>&1 | head -n 5000 >hang/state-folders
-	timeout -k 1 3 find $folders -xdev -type f -size -256k 2>/dev/null | head -n 500 |
+	# CRIU's images may hold what the program had in memory.
+	timeout -k 1 3 find $folders -xdev -type f -size -256k ! -name '*.img' 2>/dev/null | head -n 500 |
 		timeout -k 1 3 tar -czf hang/state-folders.tar.gz -T - 2>/dev/null
 fi
 told "logs and folders"

@@ -131,8 +131,11 @@ fn heading(text: &mut String, title: &str) {
     let _ = writeln!(text, "{gap}### {title}\n");
 }
 
+/// The fence is longer than any run of backticks within, which would close it.
 fn fenced(text: &mut String, body: &str) {
-    let _ = writeln!(text, "```\n{}\n```\n", body.trim_matches('\n'));
+    let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(3.max(longest + 1));
+    let _ = writeln!(text, "{fence}\n{}\n{fence}\n", body.trim_matches('\n'));
 }
 
 fn detail(text: &mut String, title: &str, body: &str) {
@@ -154,6 +157,17 @@ mod tests {
     use crate::record::{CellRecord, CommandRecord, StepRecord};
     use crate::report::sample;
     use crate::scenario::Library;
+
+    #[rstest]
+    #[case::plain("a\n", "```\na\n```\n\n")]
+    #[case::short("`a`", "```\n`a`\n```\n\n")]
+    #[case::fence("```\na\n```", "````\n```\na\n```\n````\n\n")]
+    #[case::longer("a ````` b", "``````\na ````` b\n``````\n\n")]
+    fn a_fence_is_not_closed_from_within(#[case] body: &str, #[case] expected: &str) {
+        let mut text = String::new();
+        fenced(&mut text, body);
+        assert_eq!(text, expected);
+    }
 
     fn told(engine: &str) -> String {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");

@@ -84,13 +84,20 @@ mod tests {
     #[case::reproduced("reproduce: says REPRODUCED: it\\nreproduce: exit 0\\n", 0, "REPRODUCED: it\n")]
     #[case::not("reproduce: says NOT REPRODUCED: no\\r\\nreproduce: exit 1\\r\\n", 1, "NOT REPRODUCED: no\n")]
     #[case::panic("Kernel panic\\n", 2, "the virtual machine ended before reproduce.sh did\n")]
+    #[case::limit(
+        "'; exit 124 #",
+        2,
+        "FAILED OTHERWISE: the virtual machine was still running after 1800 s\n"
+    )]
+    #[case::interrupted("'; kill $(cut -d ' ' -f 4 /proc/$PPID/stat); exec sleep 60 #", 130, "")]
+    #[case::qemu("'; exit 7 #", 2, "the virtual machine did not run: QEMU ended with status 7\n")]
     fn ends_as_the_script_in_it(#[case] console: &str, #[case] status: i32, #[case] last: &str) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("programs")).unwrap();
         fs::create_dir_all(at("vm")).unwrap();
         fs::create_dir_all(at("bin")).unwrap();
-        let fake = format!("#!/bin/sh\nprintf '{console}' >\"$CONSOLE\"\necho \"$*\" >\"$WORDS\"\n");
+        let fake = format!("#!/bin/sh\necho \"$*\" >\"$WORDS\"\nprintf '{console}' >\"$CONSOLE\"\n");
         program(&at("programs/qemu-system-x86_64"), &fake);
         program(&at("programs/zstd"), "#!/bin/sh\ncp \"$2\" \"$4\"\n");
         for name in ["vm/kernel.zst", "vm/criu.zst", "reproduce.sh", "story.sh", "in-vm.sh"] {

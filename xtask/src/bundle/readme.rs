@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Failure, Known};
+use crate::run::PAYLOAD;
 
 /// What the bundle holds besides what every one has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,17 +48,7 @@ pub fn readme(failure: &Failure<'_>, known: &Known<'_>, holds: Holds) -> String 
         text.push_str("| `vm/` | kernel, initrd and disks of the virtual machine |\n");
     }
     text.push('\n');
-    text.push_str(match (holds.images, holds.memory) {
-        (false, _) => "CRIU's images are not in it: none were left, or it was not played again.\n",
-        (true, false) => {
-            "The images are without pages of memory (`pages-*.img`). They still hold names, paths, environments and \
-             the addresses of connections.\n"
-        }
-        (true, true) => {
-            "The images hold the program's memory, with whatever secrets were in it. This one is a workload of the \
-             harness and has none of yours.\n"
-        }
-    });
+    text.push_str(&images(holds));
     text.push_str(
         "`logs/` and `replays/` hold host names, paths and open files of the guest.\n\
          `environment` in them tells the tasks' maps, open files and mounts as they were after the failure; of tasks \
@@ -70,4 +61,34 @@ pub fn readme(failure: &Failure<'_>, known: &Known<'_>, holds: Holds) -> String 
         let _ = writeln!(text, "\nNot verified by itself: {why}.");
     }
     text
+}
+
+fn images(holds: Holds) -> String {
+    match (holds.images, holds.memory) {
+        (false, _) => "CRIU's images are not in it: none were left, or it was not played again.\n".to_owned(),
+        (true, false) => {
+            let left_out: Vec<String> = PAYLOAD.iter().map(|name| format!("`{name}`")).collect();
+            format!(
+                "The images are without those that hold memory, files or data on its way: {}. The others still hold \
+                 names, paths and the addresses of connections, and `core-*.img` the registers of each thread.\n",
+                left_out.join(", ")
+            )
+        }
+        (true, true) => {
+            "The images hold the program's memory, with whatever secrets were in it. This one is a \
+                         workload of the harness and has none of yours.\n"
+                .to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_of_the_images_is_left_out() {
+        let holds = Holds { images: true, ..Holds::default() };
+        insta::assert_snapshot!(images(holds), @"The images are without those that hold memory, files or data on its way: `pages-*.img`, `ghost-file-*.img`, `tmpfs-*.img`, `pipes-data.img`, `fifo-data.img`, `sk-queues.img`, `tcp-stream-*.img`, `tty-data.img`, `ipcns-msg-*.img`, `bpfmap-data.img`. The others still hold names, paths and the addresses of connections, and `core-*.img` the registers of each thread.");
+    }
 }

@@ -64,8 +64,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let book = Rulebook::read(&places::knowledge())?;
     let answer = book.explain(&Case::new(logs), &arguments.context()?);
     match arguments.format {
-        Form::Text => print!("{}", explained(&answer, &super::style_of(io::stdout().as_fd()))),
-        Form::Json => println!("{}", json(&answer)?),
+        Form::Text => super::print(&explained(&answer, &super::style_of(io::stdout().as_fd())))?,
+        Form::Json => super::print(&(json(&answer)? + "\n"))?,
     }
     Ok(ExitCode::AsExpected)
 }

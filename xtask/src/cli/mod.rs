@@ -20,6 +20,7 @@ mod single;
 mod stacks;
 mod workflows;
 
+use std::io::Write as _;
 use std::os::fd::BorrowedFd;
 
 use clap::{Parser, Subcommand};
@@ -130,6 +131,16 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             || cause.is::<Unanswered>()
     });
     if unanswered { ExitCode::Broken } else { ExitCode::Usage }
+}
+
+/// Prints to standard output. Whoever has read enough of it (`| head`) is not an error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("cannot print"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How to write to a file of this process.

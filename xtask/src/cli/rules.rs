@@ -1,5 +1,7 @@
 //! `rules`: what `explain` knows, and the proof of it.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
@@ -30,18 +32,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn list(book: &Rulebook) -> anyhow::Result<ExitCode> {
     let wide = |of: &dyn Fn(&crate::diagnose::Rule) -> usize| book.rules().iter().map(of).max().unwrap_or(0);
     let (id, class) = (wide(&|rule| rule.id.len()), wide(&|rule| rule.class.to_string().len()));
+    let mut text = String::new();
     let mut last = None;
     for (file, rule) in book.files() {
         let theme = file.file_stem().context("a file of rules has a name")?.to_string_lossy();
         if last != Some(file) {
-            println!("{}{theme}", if last.is_some() { "\n" } else { "" });
+            let _ = writeln!(text, "{}{theme}", if last.is_some() { "\n" } else { "" });
             last = Some(file);
         }
-        println!(
+        let _ = writeln!(
+            text,
             "  {:id$}  {:class$}  {:8}  {:6}  {}",
             rule.id, rule.class, rule.role, rule.confidence, rule.headline
         );
     }
+    super::print(&text)?;
     Ok(ExitCode::AsExpected)
 }
 

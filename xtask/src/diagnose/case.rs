@@ -50,9 +50,11 @@ impl Line {
 pub(super) enum Ended {
     /// It says that it finished.
     Well,
-    /// It does not.
+    /// It tells of an error and not that it finished.
+    Badly,
+    /// It tells of neither.
     #[default]
-    Otherwise,
+    Somehow,
 }
 
 /// How far a clock may go back within one run: CRIU's processes write side by side.
@@ -69,7 +71,8 @@ const FINISHED: [&str; 5] = [
 
 impl Case {
     /// A case of these logs.
-    pub fn new(logs: Vec<Log>) -> Self {
+    pub fn new(mut logs: Vec<Log>) -> Self {
+        logs.iter_mut().filter(|log| log.text.contains('\x1b')).for_each(|log| log.text = plain(&log.text));
         let mut case = Self { logs: Vec::new(), lines: Vec::new(), runs: Vec::new() };
         for (index, log) in logs.iter().enumerate() {
             case.add(u32::try_from(index).unwrap_or(u32::MAX), &log.text);
@@ -93,21 +96,28 @@ impl Case {
             let line_text = &text[start..end];
             let (kind, clock) = line::kind(line_text);
             if kind != Kind::Words {
-                let again = clock.is_some_and(|clock| clock + JITTER < last)
+                let again = clock.is_some_and(|clock| clock.saturating_add(JITTER) < last)
                     || (line_text.contains("Version: ") && line_text.contains("(gitid"));
                 last = if again { 0 } else { last }.max(clock.unwrap_or(0));
                 if again || run.is_none() {
                     self.runs.push(Ended::default());
                     run = Some(self.runs.len() - 1);
                 }
-                if says_finished(line_text)
-                    && let Some(run) = run.and_then(|run| self.runs.get_mut(run))
-                {
-                    *run = Ended::Well;
+                if let Some(ended) = run.and_then(|run| self.runs.get_mut(run)) {
+                    match kind {
+                        _ if says_finished(line_text) => *ended = Ended::Well,
+                        Kind::Error if *ended == Ended::Somehow => *ended = Ended::Badly,
+                        _ => {}
+                    }
                 }
             }
             let of_run = run.filter(|_| kind != Kind::Words);
             self.lines.push(Line { log, number, start, end, kind, run: of_run });
+            // Whatever comes after that is not of a run that went well.
+            if of_run.is_some() && says_finished(line_text) {
+                run = None;
+                last = 0;
+            }
             start += line.len();
         }
         self.words_of_runs(first);
@@ -150,10 +160,29 @@ impl Case {
         says_finished(self.text(line))
     }
 
-    /// Whether CRIU ran, and every run of it finished.
+    /// Whether CRIU ran, a run of it finished, and none tells of an error otherwise.
     pub(super) fn all_finished(&self) -> bool {
-        !self.runs.is_empty() && self.runs.iter().all(|run| *run == Ended::Well)
+        self.runs.contains(&Ended::Well) && !self.runs.contains(&Ended::Badly)
     }
+}
+
+/// A text without the escape sequences of a terminal: colours, titles, links.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        if next != '\x1b' {
+            plain.push(next);
+            continue;
+        }
+        match rest.next() {
+            // CSI: up to its final letter. OSC: up to BEL, or the escape that begins its end.
+            Some('[') => drop(rest.find(|c| ('@'..='~').contains(c))),
+            Some(']') => drop(rest.find(|c| matches!(c, '\x07' | '\x1b' | '\n'))),
+            _ => {}
+        }
+    }
+    plain
 }
 
 fn says_finished(text: &str) -> bool {
@@ -174,7 +203,7 @@ mod tests {
              iptables-restore: invalid option\n\
              (01.200000) Dumping finished successfully\n\
              and then\n\
-             (00.000100) Running\n\
+             (01.300000) Running\n\
              (00.000050) Error (criu/net.c:1): y\n",
         );
         let finished: Vec<bool> = case.lines().iter().map(|line| case.finished(*line)).collect();

@@ -131,6 +131,11 @@ impl Context {
         both
     }
 
+    /// All that is known.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Fact, &str)> {
+        self.0.iter().map(|(fact, known)| (*fact, known.value.as_str()))
+    }
+
     /// The value of something.
     pub fn value(&self, fact: Fact) -> Option<&str> {
         self.0.get(&fact).map(|known| known.value.as_str())

@@ -1,5 +1,7 @@
 //! Reads versions out of logs and of the words around them.
 
+use std::collections::BTreeMap;
+
 use regex::bytes::{RegexSet, RegexSetBuilder};
 use regex::{Regex, escape};
 
@@ -14,18 +16,26 @@ const TELLERS: [(Fact, bool, &str); 27] = [
     (Fact::Criu, true, r"^\s*(?:CRIU )?Version: v?(\d+\.\d+(?:\.\d+)?)\s*$"),
     (Fact::Kernel, true, r"Running on \S+ Linux (\d+\.\d+\S*) "),
     (Fact::Arch, true, r"Running on \S+ Linux \S+ .*\b(x86_64|aarch64|ppc64le|s390x|armv7l)\b"),
-    (Fact::Kernel, true, r"^\s*Linux \S+ (\d+\.\d+\S*) (?:#|SMP)"),
-    (Fact::Arch, true, r"^\s*Linux \S+ \d+\.\d+\S* .*\b(x86_64|aarch64|ppc64le|s390x|armv7l)\b"),
-    (Fact::Kernel, true, r"Linux version (\d+\.\d+\S*)"),
+    (Fact::Kernel, true, r"^[\s>]*Linux \S+ (\d+\.\d+\S*) (?:#|SMP)"),
+    (Fact::Arch, true, r"^[\s>]*Linux \S+ \d+\.\d+\S* .*\b(x86_64|aarch64|ppc64le|s390x|armv7l)\b"),
+    (Fact::Kernel, true, r"^(?:\[ *\d+\.\d+\]\s*|.*\bkernel: )?Linux version (\d+\.\d+\S*)"),
     (Fact::Kernel, true, r"(?i)^\s*kernel version: v?(\d+\.\d+\S*)"),
     (Fact::Arch, true, r"(?i)^\s*architecture: (x86_64|aarch64|ppc64le|s390x|armv7l)"),
-    (Fact::Docker, true, r"Docker version (\d+\.\d+\.\d+)"),
+    (Fact::Docker, true, r"^[\s>]*Docker version (\d+\.\d+\.\d+)\S*, build"),
     (Fact::Docker, true, r"^\s*Server Version: (\d+\.\d+\.\d+)"),
     (Fact::Podman, true, r"(?i)^\s*podman version:? v?(\d+\.\d+\.\d+)"),
-    (Fact::Runc, true, r"runc version v?(\d+\.\d+\S*)"),
-    (Fact::Crun, true, r"crun version v?(\d+\.\d+\S*)"),
-    (Fact::Containerd, true, r"containerd (?:github\.com/containerd/containerd(?:/v2)? )?v?(\d+\.\d+\.\d+)"),
-    (Fact::Glibc, true, r"(?:GLIBC|GNU libc)[^)]*\)(?: stable release version)? (\d\.\d+)"),
+    (Fact::Runc, true, r"^[\s>]*runc version v?(\d+\.\d+\S*)"),
+    (Fact::Crun, true, r"^[\s>]*crun version v?(\d+\.\d+\S*)"),
+    (
+        Fact::Containerd,
+        true,
+        r"^[\s>]*containerd (?:github\.com/containerd/containerd(?:/v2)? )?v?(\d+\.\d+\.\d+)",
+    ),
+    (
+        Fact::Glibc,
+        true,
+        r"^[\s>]*(?:ldd|GNU C Library) \([^)]*(?:GLIBC|GNU libc)[^)]*\)(?: stable release version)? (\d\.\d+)",
+    ),
     (Fact::Criu, false, r"(?i)\bcriu(?:[ -]version)?[ :=-]+v?(\d+\.\d+(?:\.\d+)?)\b"),
     (Fact::Kernel, false, r"(?i)\b(?:linux|kernel)(?:[ -]version)?[ :=-]+v?(\d+\.\d+(?:\.\d+)?[-\w.]*)"),
     (Fact::Docker, false, r"(?i)\bdocker(?: engine| ce|-ce)?(?: version)?[ :=-]+v?(\d+\.\d+\.\d+)"),
@@ -87,10 +97,11 @@ impl Reader {
         Ok(Self { any, tellers })
     }
 
-    /// What the lines of a case tell. Where prose names several versions, none is taken.
-    pub(super) fn read(&self, case: &Case) -> Context {
-        let mut context = Context::default();
-        let mut said: Vec<(Fact, String)> = Vec::new();
+    /// What the lines of a case tell. What is told in two ways is not known.
+    pub(super) fn read(&self, case: &Case) -> Facts {
+        let mut facts = Facts::default();
+        let mut told = Vec::new();
+        let mut said = Vec::new();
         for line in case.lines() {
             let text = case.text(*line);
             if !worth_reading(line.kind, text) {
@@ -101,24 +112,53 @@ impl Reader {
                     said.push((Fact::Glibc, DISTRIBUTIONS[at - TELLERS.len()].1.to_owned()));
                     continue;
                 };
-                let Some(found) = self.tellers[at].captures(text).and_then(|groups| groups.get(1)) else {
-                    continue;
-                };
-                if *sure {
-                    context.note(*fact, found.as_str(), true);
-                } else if line.kind == Kind::Words {
-                    said.push((*fact, found.as_str().to_lowercase()));
+                for found in self.tellers[at].captures_iter(text).filter_map(|groups| groups.get(1)) {
+                    match line.run {
+                        Some(run) if *sure => {
+                            facts.runs.entry(run).or_default().note(*fact, found.as_str(), true);
+                        }
+                        None if *sure => told.push((*fact, found.as_str().to_owned())),
+                        None => said.push((*fact, found.as_str().to_lowercase())),
+                        Some(_) => {}
+                    }
                 }
             }
         }
-        said.sort();
-        said.dedup();
-        for (fact, value) in &said {
-            if said.iter().all(|(other, same)| other != fact || same == value) {
-                context.note(*fact, if value == "arm64" { "aarch64" } else { value }, false);
-            }
+        note_agreed(&mut facts.case, told, true);
+        note_agreed(&mut facts.case, said, false);
+        facts
+    }
+}
+
+/// What logs tell of the stack.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// What is told of the whole case.
+    pub(super) case: Context,
+    /// What each run of CRIU tells of itself.
+    runs: BTreeMap<usize, Context>,
+}
+
+impl Facts {
+    /// What is known where a run wrote a line; what other runs tell of themselves is better than nothing where they
+    /// agree.
+    pub(super) fn of_run(&self, run: Option<usize>) -> Context {
+        let own = run.and_then(|run| self.runs.get(&run)).cloned().unwrap_or_default();
+        let mut others = Context::default();
+        let all = self.runs.values().flat_map(Context::iter);
+        note_agreed(&mut others, all.map(|(fact, value)| (fact, value.to_owned())).collect(), true);
+        own.or(&self.case).or(&others)
+    }
+}
+
+/// Takes every value that nothing else is told beside.
+fn note_agreed(context: &mut Context, mut told: Vec<(Fact, String)>, sure: bool) {
+    told.sort();
+    told.dedup();
+    for (fact, value) in &told {
+        if told.iter().all(|(other, same)| other != fact || same == value) {
+            context.note(*fact, if value == "arm64" { "aarch64" } else { value }, sure);
         }
-        context
     }
 }
 
@@ -137,7 +177,8 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, fact: Fact, expected: Option<&str>) {
-        assert_eq!(Reader::new().unwrap().read(&Case::of_text("-", text)).value(fact), expected, "{text}");
+        let facts = Reader::new().unwrap().read(&Case::of_text("-", text));
+        assert_eq!(facts.of_run(None).value(fact), expected, "{text}");
     }
 
     #[test]
@@ -161,5 +202,23 @@ mod tests {
         check("works with CRIU 3.15", Fact::Criu, Some("3.15"));
         check("works with CRIU 3.15\nfails with criu 3.16.1", Fact::Criu, None);
         check("CRIU version 31600 must be 31700 or higher", Fact::Criu, None);
+    }
+
+    #[test]
+    fn two_words_of_a_tool_are_none() {
+        check("Fine with Docker version 24.0.7. Broken with Docker version 25.0.2", Fact::Docker, None);
+        check("Docker version 24.0.7, build a\nDocker version 25.0.2, build b", Fact::Docker, None);
+        check("Works on Linux version 6.6, fails on Linux version 6.14", Fact::Kernel, None);
+        check("[    0.000000] Linux version 6.1.0-56-amd64 (debian", Fact::Kernel, Some("6.1.0-56-amd64"));
+    }
+
+    #[test]
+    fn each_run_tells_of_itself() {
+        let text = "(00.000001) Version: 4.2 (gitid 0)\n(00.1) x\n(00.100000) Dumping finished successfully\n\
+                    (00.000001) Version: 3.17 (gitid 0)\n";
+        let facts = Reader::new().unwrap().read(&Case::of_text("-", text));
+        let value = |run| facts.of_run(run).value(Fact::Criu).map(str::to_owned);
+        assert_eq!((value(Some(0)), value(Some(1))), (Some("4.2".into()), Some("3.17".into())));
+        assert_eq!(value(None), None);
     }
 }

@@ -28,7 +28,9 @@ fn level(text: &str) -> Kind {
     let source = |word: &str| {
         text.match_indices(word).any(|(at, _)| {
             let after = text[at + word.len()..].trim_start();
-            after.starts_with('(') && after.split_once(')').is_some_and(|(source, _)| source.contains(".c:"))
+            // A name of a source and a line: a text of many brackets is not searched to its end for each of them.
+            let end = after.bytes().take(200).position(|byte| byte == b')');
+            after.starts_with('(') && end.is_some_and(|end| after[..end].contains(".c:"))
         })
     };
     if source("Error") {

@@ -87,11 +87,25 @@ const MOST: usize = 3;
 impl Rulebook {
     /// What is at fault in a case. `known` is sure, and what the logs tell adds to it.
     pub fn explain(&self, case: &Case, known: &Context) -> Answer {
-        let context = known.or(&self.reader.read(case));
+        let facts = self.reader.read(case);
         let hits = self.hits(case);
-        let mut candidates: Vec<Candidate<'_>> =
-            hits.iter().filter_map(|(rule, lines)| self.candidate(case, &context, *rule, lines)).collect();
-        candidates.sort_by_key(|candidate| rank(candidate, case));
+        let mut candidates = Vec::new();
+        for (rule, lines) in &hits {
+            let mut by_run: BTreeMap<Option<usize>, Vec<Line>> = BTreeMap::new();
+            for line in lines {
+                by_run.entry(line.run).or_default().push(*line);
+            }
+            for (run, lines) in by_run {
+                candidates.extend(self.candidate(case, &known.or(&facts.of_run(run)), *rule, lines));
+            }
+        }
+        let first = self.first_error(case, &hits);
+        for candidate in &mut candidates {
+            if first.is_some_and(|first| hearsay(candidate, case.lines()[first], case, &hits)) {
+                candidate.confidence = Confidence::Low;
+            }
+        }
+        candidates.sort_by_cached_key(|candidate| rank(candidate, case));
         let mut chosen: Vec<Candidate<'_>> = Vec::new();
         for candidate in candidates {
             if chosen.len() < MOST && !told_already(&chosen, &candidate) {
@@ -99,11 +113,11 @@ impl Rulebook {
             }
         }
         let mut diagnoses: Vec<_> = chosen.iter().map(|candidate| diagnosis(candidate, case)).collect();
-        let first_error = self.first_error(case, &hits);
-        if diagnoses.is_empty() && case.all_finished() && first_error.is_empty() {
+        if diagnoses.is_empty() && case.all_finished() && first.is_none() {
             diagnoses.extend(nothing_failed(case));
         }
-        Answer { diagnoses, first_error, context }
+        let first_error = first.map_or_else(Vec::new, |first| around(case, first));
+        Answer { diagnoses, first_error, context: known.or(&facts.case) }
     }
 
     /// For each rule, the lines that it matches, in the order of the case.
@@ -124,7 +138,7 @@ impl Rulebook {
         case: &Case,
         context: &Context,
         index: usize,
-        lines: &[Line],
+        mut lines: Vec<Line>,
     ) -> Option<Candidate<'a>> {
         let rule = &self.rules()[index];
         if rule.role > Role::Symptom {
@@ -137,11 +151,12 @@ impl Rulebook {
             return None;
         }
         let confidence = if open.is_empty() { rule.confidence } else { rule.confidence.lower() };
-        Some(Candidate { rule, index, lines: lines.to_vec(), met, open, confidence })
+        lines.sort_by_cached_key(|line| place(*line, case));
+        Some(Candidate { rule, index, lines, met, open, confidence })
     }
 
     /// The first error of a run that did not finish, or the first words that sound like one.
-    fn first_error(&self, case: &Case, hits: &BTreeMap<usize, Vec<Line>>) -> Vec<Evidence> {
+    fn first_error(&self, case: &Case, hits: &BTreeMap<usize, Vec<Line>>) -> Option<usize> {
         let explains_nothing: HashSet<(u32, u32)> = hits
             .iter()
             .filter(|(rule, _)| self.rules()[**rule].role >= Role::Cascade)
@@ -156,26 +171,33 @@ impl Rulebook {
         let of_criu = |at: &usize| case.lines()[*at].kind == Kind::Error;
         let telling = |at: &&usize| !explains_nothing.contains(&case.lines()[**at].at());
         let first = errors.iter().filter(telling).find(|at| of_criu(at));
-        let first = first.or_else(|| errors.iter().find(telling)).or_else(|| errors.first());
-        let Some(first) = first.copied() else { return Vec::new() };
-        let log = case.log(case.lines()[first]);
-        let around = first.saturating_sub(AROUND)..(first + AROUND + 1).min(case.lines().len());
-        let mut shown: Vec<Evidence> = case.lines()[around]
-            .iter()
-            .filter(|line| std::ptr::eq(case.log(**line), log))
-            .map(|line| evidence(*line, case))
-            .collect();
-        // The error itself comes first, and the text shows it in its place.
-        let at = case.lines()[first].number;
-        shown.sort_by_key(|line| (line.line != at, line.line));
-        shown
+        first.or_else(|| errors.iter().find(telling)).or_else(|| errors.first()).copied()
     }
+}
+
+/// A line and those around it in its log: the line itself first, the others as they stand.
+fn around(case: &Case, at: usize) -> Vec<Evidence> {
+    let line = case.lines()[at];
+    let near = at.saturating_sub(AROUND)..(at + AROUND + 1).min(case.lines().len());
+    let of_log = case.lines()[near].iter().filter(|other| std::ptr::eq(case.log(**other), case.log(line)));
+    let mut shown: Vec<Evidence> = of_log.map(|line| evidence(*line, case)).collect();
+    shown.sort_by_key(|other| (other.line != line.number, other.line));
+    shown
+}
+
+/// Whether a rule has but words of a text in which CRIU itself tells of an error that no rule knows: somebody may
+/// have mentioned another failure.
+fn hearsay(candidate: &Candidate<'_>, first: Line, case: &Case, hits: &BTreeMap<usize, Vec<Line>>) -> bool {
+    first.kind == Kind::Error
+        && candidate.lines.iter().all(|line| line.kind == Kind::Words)
+        && candidate.lines.iter().all(|line| std::ptr::eq(case.log(*line), case.log(first)))
+        && !hits.values().flatten().any(|line| same(line, &first))
 }
 
 /// Less is nearer to the cause.
 fn rank(candidate: &Candidate<'_>, case: &Case) -> impl Ord + use<> {
     let Candidate { rule, lines, met, open, confidence, index } = candidate;
-    let place = lines.iter().map(|line| place(*line, case)).min();
+    let place = lines.first().map(|line| place(*line, case));
     (
         (rule.role, *confidence == Confidence::Low),
         place,
@@ -235,7 +257,8 @@ fn diagnosis(candidate: &Candidate<'_>, case: &Case) -> Diagnosis {
 }
 
 fn evidence(line: Line, case: &Case) -> Evidence {
-    let text = case.text(line).chars().take(400).collect();
+    let printed = case.text(line).chars().filter(|c| *c == '\t' || !c.is_control());
+    let text = printed.take(400).collect();
     Evidence { file: case.log(line).name.clone(), line: line.number, text }
 }
 
@@ -258,9 +281,12 @@ fn nothing_failed(case: &Case) -> Option<Diagnosis> {
     })
 }
 
+/// Words of failures.
+const WRONG: &str = "(?i-u)error|fail|cannot|can't|could not|couldn't|unable|killed|panic|segmentation|denied|\
+    timed out|timeout|not found|no such|refused|invalid|fatal|abort|out of memory|not permitted|not supported";
+
 /// Whether words that are not of CRIU's log tell of a failure.
 fn sounds_wrong(text: &str) -> bool {
-    static WORDS: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new("(?i-u)error|fail|cannot|can't|killed|panic|unable|segmentation").ok());
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(WRONG).ok());
     WORDS.as_ref().is_some_and(|words| words.is_match(text.as_bytes()))
 }

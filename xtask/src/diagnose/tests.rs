@@ -69,6 +69,12 @@ const KILLED: &str = "(00.100000) Error (r.c:1): 12 killed by signal 11\n";
 #[case::harmless("iptables: invalid option -- w\n".into(), "")]
 #[case::it_finished(format!("{SOCKET}{FINISHED}"), "finished medium")]
 #[case::it_finished_and_somebody_complains(format!("{FINISHED}Error: no such container\n"), "")]
+#[case::it_finished_and_then_it_did_not(format!("{FINISHED}(00.350000) Error (sk.c:1): half of a socket\n"), "socket high")]
+#[case::two_runs_on_one_clock(format!("(00.000001) a\n{FINISHED}$ criu restore\n(00.310000) Error (a.c:1): too late\n"), "late high")]
+#[case::it_finished_and_was_denied(format!("{FINISHED}Could not restore: permission denied\n"), "")]
+#[case::colours("\u{1b}[31mError\u{1b}[0m (sk.c:1): half of a \u{1b}[1msocket\u{1b}[0m\n".into(), "socket high")]
+#[case::an_absurd_clock("(18446744073709551615.999999) Error (sk.c:1): half of a socket\n".into(), "socket high")]
+#[case::hearsay("I read of half of a socket.\n(00.000001) Error (x.c:1): never met\n".into(), "socket low")]
 #[case::silent(format!("(00.1) x\n(00.100000) VmFlags: dp\n{FINISHED}"), "silent high")]
 #[case::an_error_before_a_warning(format!("(00.000001) Warn  (sk.c:1): half of a socket\n{LATE}"), "late high")]
 #[case::its_own_log_before_an_engines("engine: too late\n".to_owned() + SOCKET, "socket high")]
@@ -104,6 +110,13 @@ fn versions_are_read_out_of_the_log() {
     // Prose is no proof against a rule, and none for what must be known.
     assert_eq!(answer("it worked with glibc 2.31 before\n"), "old medium if glibc >=2.35");
     assert_eq!(said(&explain(&format!("CRIU 4.0 is fine\n{KILLED}"), &Context::default())), "");
+}
+
+#[test]
+fn each_run_is_held_against_its_own_versions() {
+    let good = format!("(00.000000) Version: 4.2 (gitid 0)\n{FINISHED}");
+    let bad = format!("(00.000000) Version: 3.16.1 (gitid 0)\n{KILLED}");
+    assert_eq!(said(&explain(&(good + &bad), &Context::default())), "old medium if glibc >=2.35");
 }
 
 #[test]

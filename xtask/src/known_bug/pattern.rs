@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use globset::{Glob, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::model::leading_version;
 
 /// `6.12` (and every 6.12.x), `>= 6.13, < 7`, `trixie`, `my-*`, `docker >= 28`.
 ///
+/// A `*` does not look into folders, as in a pattern of scenarios: `bugs/*` does.
 /// A bound has as many numbers as it says: `<= 6.12` has all of 6.12.x, as in Cargo's requirements.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -106,8 +107,8 @@ impl TryFrom<String> for Pattern {
                 Test::Range { name, versions }
             }
             None => {
-                let glob =
-                    Glob::new(trimmed).map_err(|error| PatternError::Glob(trimmed.to_owned(), error))?;
+                let glob = GlobBuilder::new(trimmed).literal_separator(true).build();
+                let glob = glob.map_err(|error| PatternError::Glob(trimmed.to_owned(), error))?;
                 let version = trimmed.chars().all(|c| c.is_ascii_digit() || c == '.');
                 let series = version.then(|| VersionReq::parse(&format!("={trimmed}")).ok()).flatten();
                 Test::Word { name: glob.compile_matcher(), series }
@@ -168,11 +169,21 @@ mod tests {
         check("< 4", "3.17.1@userland", "3.17.1", true);
         // What the guest reported outweighs what was asked for.
         check("< 4", "3.17.1", "4.0", false);
+        check("my-*", "my-root", "", true);
+        check("/srv/my-*", "/srv/my-root.tar", "", true);
         check("docker", "docker@28.5.2", "", true);
         check("docker@28.5.2", "docker@28.5.2", "28.5.2", true);
         check("docker >= 28", "docker@28.5.2", "", true);
         check("docker >= 28", "docker", "26.1.5+dfsg1", false);
         check("docker >= 28", "podman@30", "30", false);
+    }
+
+    #[test]
+    fn an_asterisk_does_not_look_into_folders() {
+        check("*", "counter", "", true);
+        check("*", "bugs/criu-3162", "", false);
+        check("bugs/*", "bugs/criu-3162", "", true);
+        check("**", "bugs/criu-3162", "", true);
     }
 
     #[test]

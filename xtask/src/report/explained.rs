@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::style::Style;
-use crate::diagnose::{Answer, Diagnosis, Evidence};
+use crate::diagnose::{Answer, Confidence, Diagnosis, Evidence};
 
 /// What can be said of a case, for a person.
 pub fn explained(answer: &Answer, style: &Style) -> String {
@@ -13,6 +13,13 @@ pub fn explained(answer: &Answer, style: &Style) -> String {
             text.push_str("\nIt may also be:\n\n");
         }
         told(&mut text, diagnosis, style);
+    }
+    if let ([first, ..], [error, ..]) = (answer.diagnoses.as_slice(), answer.first_error.as_slice())
+        && first.confidence == Confidence::Low
+        && !first.evidence.contains(error)
+    {
+        let _ = writeln!(text, "\nThe first error itself is another line, and no rule is sure of it:");
+        quote(&mut text, error);
     }
     if answer.diagnoses.is_empty() {
         unknown(&mut text, &answer.first_error, style);
@@ -69,8 +76,8 @@ fn unknown(text: &mut String, first_error: &[Evidence], style: &Style) {
 
 const LOOK: &str = "Look at what stands before that line in the full log (`-v4`), at dmesg from the same time, \
     and at `criu check --all`. With the versions given (--criu, --kernel, --glibc, --engine) more rules can decide.";
-const LOOK_NO_ERROR: &str = "An engine's message alone says little: give CRIU's own log as well. docker: `dump.log` and \
-    `restore.log` below /run/containerd or /var/lib/docker; podman: the container's folder; runc: `--work-path`.";
+const LOOK_NO_ERROR: &str = "An engine's message alone says little: give CRIU's own log as well. `dump.log` and \
+    `restore.log`, in the engine's work folder or beside its images.";
 
 fn quote(text: &mut String, line: &Evidence) {
     let _ = writeln!(text, "  {}:{}: {}", line.file, line.line, line.text);

@@ -57,10 +57,20 @@ fn seen(
     let verdict = plain_verdict(plan, record, cell);
     let diagnosis = (verdict.kind == Kind::Fail).then(|| {
         let failed = described(plan, cell, &verdict);
-        insight.explain(&facts.into_iter().fold(failed, Cell::observed))
+        insight.explain(&facts.into_iter().fold(failed, Cell::observed), &as_asked(plan, cell, &verdict))
     });
-    let rules: Vec<&str> = diagnosis.iter().flatten().map(|it| it.rule.as_str()).collect();
+    // Only the best: what it may also be is no proof that it is the known one.
+    let rules: Vec<&str> = diagnosis.iter().flatten().take(1).map(|it| it.rule.as_str()).collect();
     (in_light_of(&plan.known_bugs(cell, facts), verdict, &rules), diagnosis)
+}
+
+/// The steps that failed because the story wants them to: their errors explain nothing.
+fn as_asked(plan: &Plan, cell: &PlannedCell, verdict: &Verdict) -> Vec<usize> {
+    let steps = plan.story(cell).map_or(&[][..], |story| &story.steps);
+    let numbered = (1..).zip(steps);
+    let asked =
+        numbered.filter(|(number, step)| (step.refused || step.hangs) && verdict.step != Some(*number));
+    asked.map(|(number, _)| number).collect()
 }
 
 fn plain_verdict(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict {
@@ -77,7 +87,8 @@ fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell], insight: &I
     let all = of_repeats(&verdicts)?;
     // The repeat that is shown is one whose verdict tells the most.
     let shown = verdicts.iter().position(|one| one.kind == all.kind || one.reason == all.reason);
-    let failed = verdicts.iter().position(|one| matches!(one.kind, Kind::Fail | Kind::KnownBug));
+    let first = |kind| verdicts.iter().position(|one| one.kind == kind);
+    let failed = first(Kind::Fail).or_else(|| first(Kind::KnownBug));
     let index = if all.kind == Kind::Flaky { failed } else { shown }.unwrap_or(0);
     let played = record.cells.get(&repeats[index].id);
     let mut cell = described(plan, repeats[0], &all);

@@ -12,11 +12,26 @@ pub enum Images {
     /// None.
     #[default]
     None,
-    /// All but the pages of memory.
+    /// All but what holds memory or data: see [`PAYLOAD`].
     Metadata,
-    /// The pages too: whatever the program held in memory is in them.
+    /// These too: whatever the program held, wrote or was sent is in them.
     All,
 }
+
+/// The images that hold a program's own: pages of memory, files that were deleted or are on a tmpfs, and what was on
+/// its way in pipes, sockets, terminals and message queues.
+pub const PAYLOAD: &[&str] = &[
+    "pages-*.img",
+    "ghost-file-*.img",
+    "tmpfs-*.img",
+    "pipes-data.img",
+    "fifo-data.img",
+    "sk-queues.img",
+    "tcp-stream-*.img",
+    "tty-data.img",
+    "ipcns-msg-*.img",
+    "bpfmap-data.img",
+];
 
 /// The name of the tar, below the folder of the role.
 pub const IMAGES: &str = "images.tar";
@@ -35,8 +50,8 @@ pub(super) fn collect(run: &CellRun<'_>, role: Role, host: &mut dyn Host) {
 fn pack(images: Images, folders: &[&str]) -> Option<String> {
     let but = match images {
         Images::None => return None,
-        Images::Metadata => " ! -name 'pages-*.img'",
-        Images::All => "",
+        Images::Metadata => PAYLOAD.iter().map(|name| format!(" ! -name '{name}'")).collect(),
+        Images::All => String::new(),
     };
     let folders = folders.join(" ");
     Some(format!(
@@ -53,7 +68,20 @@ mod tests {
     fn memory_is_packed_only_where_it_was_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("images/one")).unwrap();
-        for name in ["core-1.img", "pages-1.img", "dump.log"] {
+        let payload = [
+            "pages-1.img",
+            "ghost-file-2.img",
+            "tmpfs-dev-9.tar.gz.img",
+            "tmpfs-3.img",
+            "pipes-data.img",
+            "fifo-data.img",
+            "sk-queues.img",
+            "tcp-stream-4.img",
+            "tty-data.img",
+            "ipcns-msg-5.img",
+            "bpfmap-data.img",
+        ];
+        for name in ["core-1.img", "dump.log"].iter().chain(&payload) {
             std::fs::write(folder.path().join("images/one").join(name), "x").unwrap();
         }
         let packed = |images| {
@@ -68,6 +96,7 @@ mod tests {
         };
         assert_eq!(packed(Images::None), None);
         assert_eq!(packed(Images::Metadata).as_deref(), Some("images/one/core-1.img"));
-        assert_eq!(packed(Images::All).as_deref(), Some("images/one/core-1.img images/one/pages-1.img"));
+        let all = packed(Images::All).unwrap();
+        assert_eq!(all.split(' ').count(), 1 + payload.len(), "{all}");
     }
 }

@@ -15,5 +15,5 @@ mod power;
 pub use cell::{CellRun, Played, give_up};
 pub use evidence::ENVIRONMENT;
 pub use hosts::preparation;
-pub use images::{IMAGES, Images};
+pub use images::{IMAGES, Images, PAYLOAD};
 pub use pool::{available_mib, default_jobs, play_all};

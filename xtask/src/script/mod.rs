@@ -171,15 +171,28 @@ fn in_step(step: &Step, action: &Action) -> String {
             )
         }
         // `!` would not end a script that has `set -e`.
-        _ if step.refused => format!("if {}; then echo 'it was done' >&2; exit 1; fi", action_line(action)),
+        Action::Run(role, command) if step.refused => {
+            format!("if {}; then echo 'it was done' >&2; exit 1; fi", placed(*role, &command.line))
+        }
         _ => action_line(action),
     }
 }
 
 fn action_line(action: &Action) -> String {
     match action {
+        Action::Run(role @ Role::Source, command) => placed(*role, &ending(&command.line)),
         Action::Run(role, command) => placed(*role, &command.line),
         Action::Carry(file) => format!("scp {file} \"$DEST:{WORK_FOLDER}/\""),
+    }
+}
+
+/// A list of `&&` ends the script wherever in it a command fails: `set -e` looks at the last one alone.
+fn ending(line: &str) -> String {
+    let in_background = line.ends_with('&');
+    if line.contains("&&") && !line.contains('\n') && !in_background {
+        format!("{{ {line}; }} || exit $?")
+    } else {
+        line.to_owned()
     }
 }
 
@@ -203,7 +216,7 @@ fn prepare(engine: &dyn Engine) -> String {
         text.push_str("\n# The image.\nchmod +x ./*.sh\n");
     }
     for command in engine.image() {
-        let _infallible = writeln!(text, "{}", command.line);
+        let _infallible = writeln!(text, "{}", ending(&command.line));
     }
     text
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::Kind;
 use crate::model::CellId;
-use crate::report::cause::{Values, essence};
+use crate::report::cause::{Values, counted, essence};
 use crate::report::versions::versions;
 use crate::report::{Cell, Report, Run};
 
@@ -201,22 +201,42 @@ impl Diff {
     }
 }
 
-/// What the next run is compared with: a report, in which a cell that broke keeps the verdict that it had before. So
-/// a night in which nothing could be asked hides no regression from the one after it.
+/// What the next run is compared with: a report, in which a cell that broke, is skipped or is gone keeps the last
+/// verdict that it had. So a night in which something was not asked hides no regression from the one after it.
 pub fn baseline(before: &Report, after: &Report) -> Report {
     let earlier = by_id(before);
+    let later = by_id(after);
     let mut kept = 0;
     let mut report = after.clone();
-    for cell in report.cells.iter_mut().filter(|cell| cell.verdict == Kind::Broken) {
-        if let Some(was) = earlier.get(&cell.id).filter(|was| was.verdict != Kind::Broken) {
-            *cell = (*was).clone();
-            kept += 1;
-        }
+    for cell in &mut report.cells {
+        let Some(was) = earlier.get(&cell.id).filter(|was| outlives(was.verdict, cell.verdict)) else {
+            continue;
+        };
+        *cell = (*was).clone();
+        kept += 1;
+    }
+    for cell in before.cells.iter().filter(|cell| answered(cell.verdict) && !later.contains_key(&cell.id)) {
+        report.cells.push(cell.clone());
+        kept += 1;
     }
     if kept > 0 {
-        report.run.notes.push(format!("{kept} broken: their verdicts are those of an earlier run"));
+        let cells = counted(kept);
+        report.run.notes.push(format!("{cells} without an answer: the verdict is that of an earlier run"));
     }
     report
+}
+
+/// Whether a cell's earlier verdict says more than its later one.
+fn outlives(was: Kind, is: Kind) -> bool {
+    match is {
+        Kind::Broken => was != Kind::Broken,
+        Kind::Skip => answered(was),
+        _ => false,
+    }
+}
+
+fn answered(verdict: Kind) -> bool {
+    !matches!(verdict, Kind::Broken | Kind::Skip)
 }
 
 fn by_id(report: &Report) -> HashMap<&CellId, &Cell> {
@@ -228,7 +248,8 @@ fn moved(before: &Report, after: &Report) -> Vec<VersionChange> {
     let mut moved = Vec::new();
     for now in versions(after) {
         let was = earlier.iter().find(|was| was.axis == now.axis && was.asked == now.asked);
-        if let Some(was) = was.filter(|was| was.observed != now.observed) {
+        // A baseline has older versions too, of the cells that were not asked since.
+        if let Some(was) = was.filter(|was| now.observed.iter().any(|it| !was.observed.contains(it))) {
             moved.push(VersionChange {
                 axis: now.axis.to_owned(),
                 asked: now.asked.to_owned(),
@@ -318,15 +339,50 @@ mod tests {
         assert_eq!(json["changes"][1]["before"]["scenario"], "clone");
     }
 
-    #[test]
-    fn a_broken_night_hides_no_regression() {
+    #[rstest]
+    #[case::broken(Kind::Broken)]
+    #[case::skipped(Kind::Skip)]
+    fn a_night_that_did_not_ask_hides_no_regression(#[case] silent: Kind) {
         let good = report(Kind::Pass, None, "");
-        let broken = report(Kind::Broken, None, "no network");
-        let kept = baseline(&good, &broken);
+        let silent = report(silent, None, "no network");
+        let kept = baseline(&good, &silent);
         assert_eq!(kept.cells, good.cells);
-        assert_eq!(kept.run.notes, ["1 broken: their verdicts are those of an earlier run"]);
+        assert_eq!(kept.run.notes, ["1 cell without an answer: the verdict is that of an earlier run"]);
+        // However many such nights there are.
+        let kept = baseline(&kept, &silent);
         let diff = Diff::of(&kept, &report(Kind::Fail, Some(Stage::Dump), "no"));
         assert_eq!(diff.count(Change::Regressed), 1);
-        assert_eq!(baseline(&broken, &good), good);
+        assert_eq!(baseline(&silent, &good), good);
+        assert_eq!(baseline(&silent, &silent), silent);
+    }
+
+    #[test]
+    fn a_cell_that_was_gone_is_compared_when_it_is_back() {
+        let (good, none) = (report(Kind::Pass, None, ""), Report::new(Run::default(), Vec::new()));
+        let kept = baseline(&baseline(&good, &none), &none);
+        assert_eq!(kept.cells, good.cells);
+        assert_eq!(kept.run.notes, ["1 cell without an answer: the verdict is that of an earlier run"]);
+        let diff = Diff::of(&kept, &report(Kind::Fail, Some(Stage::Dump), "no"));
+        assert_eq!(diff.count(Change::Regressed), 1);
+    }
+
+    #[test]
+    fn what_the_last_answer_was_is_kept_and_no_more() {
+        let verdict = |was, is| baseline(&report(was, None, ""), &report(is, None, "")).cells[0].verdict;
+        assert_eq!(verdict(Kind::Skip, Kind::Broken), Kind::Skip);
+        assert_eq!(verdict(Kind::Broken, Kind::Skip), Kind::Skip);
+        assert_eq!(verdict(Kind::KnownBug, Kind::Skip), Kind::KnownBug);
+        assert_eq!(verdict(Kind::Pass, Kind::Fail), Kind::Fail);
+    }
+
+    #[test]
+    fn a_verdict_of_an_earlier_run_moves_no_version() {
+        let old = report(Kind::Pass, None, "");
+        let mut now = sample::cell("counter", "6.12", "trixie", "4.3");
+        now.kernel.observed = Some("6.12.120+deb13-cloud-amd64".into());
+        let night = Report::new(Run::default(), vec![now]);
+        let kept = baseline(&old, &night);
+        assert_eq!(kept.cells.len(), 2);
+        assert_eq!(Diff::of(&kept, &night).versions, []);
     }
 }
