@@ -115,11 +115,12 @@ fn what_cannot_be_read_is_said() {
         .code(2)
         .stderr(contains("cannot read /nowhere/dump.log"));
     xtask()
-        .args(["explain", "-", "--engine", "lxc"])
+        .args(["explain", "-", "--engine", "lcx"])
         .write_stdin("")
         .assert()
         .code(2)
-        .stderr(contains("no engine `lxc`; there are"));
+        .stderr(contains("no engine `lcx` is known to the rules; there are criu, docker"));
+    xtask().args(["explain", "-", "--engine", "lxc@6.0"]).write_stdin("").assert().success();
     // Any bytes are a log.
     xtask().args(["explain", "-"]).write_stdin(vec![0xff, b'\n', 0]).assert().success();
 }

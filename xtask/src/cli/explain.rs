@@ -84,8 +84,9 @@ impl Arguments {
         }
         if let Some(ask) = &self.engine {
             let (name, version) = engine::split(ask);
-            if !engine::NAMES.contains(&name) {
-                anyhow::bail!(super::scenarios::unknown_engine(name));
+            let known = [engine::NAMES, &Context::ENGINES_ELSEWHERE].concat();
+            if !known.contains(&name) {
+                anyhow::bail!("no engine `{name}` is known to the rules; there are {}", known.join(", "));
             }
             context = context.of_engine(name, version);
         }

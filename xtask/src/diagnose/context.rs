@@ -85,6 +85,9 @@ pub(super) enum Fit<'a> {
 }
 
 impl Context {
+    /// Who drives CRIU elsewhere, and is not played here: somebody's log may be from there.
+    pub const ENGINES_ELSEWHERE: [&str; 5] = ["containerd", "cri-o", "kubernetes", "lxc", "incus"];
+
     /// Adds what is sure: from the command line, a record, or a log's own head. What is known already stays.
     #[must_use]
     pub fn with(mut self, fact: Fact, value: &str) -> Self {
@@ -98,7 +101,7 @@ impl Context {
     #[must_use]
     pub fn of_engine(self, name: &str, version: Option<&str>) -> Self {
         // `podman-runc` is podman on another runtime.
-        let name = name.split('-').next().unwrap_or(name);
+        let name = name.strip_suffix("-runc").unwrap_or(name);
         let context = self.with(Fact::Engine, name);
         version.into_iter().fold(context, |context, version| context.of_part(name, version))
     }
