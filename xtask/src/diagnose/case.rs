@@ -34,14 +34,9 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Its place, which no other line of the case has.
+    /// Its place, which no other line of the case has: places are in the order of the case.
     pub(super) fn at(self) -> (u32, u32) {
         (self.log, self.number)
-    }
-
-    /// Whether it stands before another in the case.
-    pub(super) fn before(self, other: Self) -> bool {
-        self.at() < other.at()
     }
 }
 

@@ -105,7 +105,7 @@ impl Rulebook {
                 candidate.confidence = Confidence::Low;
             }
         }
-        candidates.sort_by_cached_key(|candidate| rank(candidate, case));
+        candidates.sort_by_cached_key(rank);
         let mut chosen: Vec<Candidate<'_>> = Vec::new();
         for candidate in candidates {
             if chosen.len() < MOST && !told_already(&chosen, &candidate) {
@@ -151,7 +151,7 @@ impl Rulebook {
             return None;
         }
         let confidence = if open.is_empty() { rule.confidence } else { rule.confidence.lower() };
-        lines.sort_by_cached_key(|line| place(*line, case));
+        lines.sort_by_key(|line| place(*line));
         Some(Candidate { rule, index, lines, met, open, confidence })
     }
 
@@ -195,9 +195,9 @@ fn hearsay(candidate: &Candidate<'_>, first: Line, case: &Case, hits: &BTreeMap<
 }
 
 /// Less is nearer to the cause.
-fn rank(candidate: &Candidate<'_>, case: &Case) -> impl Ord + use<> {
+fn rank(candidate: &Candidate<'_>) -> impl Ord + use<> {
     let Candidate { rule, lines, met, open, confidence, index } = candidate;
-    let place = lines.first().map(|line| place(*line, case));
+    let place = lines.first().map(|line| place(*line));
     (
         (rule.role, *confidence == Confidence::Low),
         place,
@@ -206,15 +206,14 @@ fn rank(candidate: &Candidate<'_>, case: &Case) -> impl Ord + use<> {
 }
 
 /// Where a line stands among the evidence: the kind of line, then its place in the case.
-fn place(line: Line, case: &Case) -> (u8, usize) {
+fn place(line: Line) -> (u8, (u32, u32)) {
     let kind = match line.kind {
         Kind::Error => 0,
         Kind::Debug => 1,
         Kind::Words => 2,
         Kind::Warning => 3,
     };
-    let at = case.lines().partition_point(|other| other.before(line));
-    (kind, at)
+    (kind, line.at())
 }
 
 /// Whether what is chosen already says what this candidate would, or explains why its lines are there. What is left
