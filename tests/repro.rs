@@ -8,7 +8,7 @@ use std::time::Duration;
 use predicates::str::contains;
 use rstest::rstest;
 use xtask::guest::Exec;
-use xtask::host::{Accelerator, Launch, Preparation, Provider, Put, Qemu, QemuProgram, Stack};
+use xtask::host::{Accelerator, Host, Launch, Preparation, Provider, Put, Qemu, QemuProgram, Stack};
 use xtask::install::{self, Asks, Cache, Mode, Workshop};
 use xtask::model::{Exit, HostAsk, Role};
 use xtask::plan::Profile;
@@ -109,18 +109,16 @@ fn in_a_guest(bundle: &Path, criu: &str) -> (String, Exit) {
         files: ["reproduce.sh", "story.sh"].map(|name| put(name.into())).to_vec(),
         ..Preparation::default()
     };
-    let launch = Launch {
-        ask: &ask,
-        role: Role::Source,
-        memory_mib: 512,
-        cpus: 1,
-        folder: folder.path(),
-        prepare: &prepare,
-    };
-    let mut host = provider.launch(&launch).unwrap();
+    let mut host = launch(&provider, &ask, folder.path(), &prepare);
     let line = Exec::sh("sh ./reproduce.sh", "/root/bundle", Duration::from_secs(300));
     let finished = host.guest().unwrap().run(&line).unwrap();
     (finished.stdout, finished.exit)
+}
+
+/// One guest of a host.
+pub(crate) fn launch(provider: &Qemu, ask: &HostAsk, folder: &Path, prepare: &Preparation) -> Box<dyn Host> {
+    let launch = Launch { ask, role: Role::Source, memory_mib: 512, cpus: 1, folder, prepare };
+    provider.launch(&launch).unwrap()
 }
 
 /// A host with plain CRIU on bookworm.

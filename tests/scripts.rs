@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use rstest::rstest;
 use xtask::guest::Exec;
-use xtask::host::{Launch, Preparation, Provider as _, Put};
-use xtask::model::{Exit, Role};
+use xtask::host::{Preparation, Put};
+use xtask::model::Exit;
 
-use crate::repro::{ask, provider};
+use crate::repro::{ask, launch, provider};
 use crate::support::{guests, xtask};
 
 /// Stories that pass on this stack, of all that the script checks: one program after another, a dump that stops it and
@@ -38,15 +38,7 @@ fn stories_that_pass_go_through() {
         mode: 0o755,
     });
     let prepare = Preparation { files: stories.chain(programs).collect(), ..Preparation::default() };
-    let launch = Launch {
-        ask: &ask,
-        role: Role::Source,
-        memory_mib: 512,
-        cpus: 1,
-        folder: folder.path(),
-        prepare: &prepare,
-    };
-    let mut host = provider.0.launch(&launch).unwrap();
+    let mut host = launch(&provider.0, &ask, folder.path(), &prepare);
     for name in PASS {
         let line = format!(
             "BIN=/root/bin sh /root/stories/{name}; status=$?; [ ! -e /root/cell/workload.pid ] || \

@@ -15,6 +15,7 @@ use xtask::install::{self, Asks, Cache, Mode, Workshop};
 use xtask::model::{Command, HostAsk, Role};
 use xtask::plan::Profile;
 
+use crate::repro::ask;
 use crate::support::{guests, xtask};
 
 /// A provider of guests of one kernel, and the cache that its states are in.
@@ -27,14 +28,7 @@ struct Stage {
 impl Stage {
     fn new(kernel: &str, warm: bool) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let word = str::to_owned;
-        let ask = HostAsk {
-            kernel: word(kernel),
-            userland: word("bookworm"),
-            criu: word("4.1.1"),
-            engine: word("criu"),
-            cpu: word("max"),
-        };
+        let ask = ask(kernel, "4.1.1");
         let asks = Asks {
             kernels: vec![ask.kernel.clone()],
             userlands: vec![ask.userland.clone()],
