@@ -13,7 +13,7 @@ use crate::install::{
     self, Asks, Cache, Criu, Engine, EngineAsk, InstallError, Kernel, Lock, Userland, Workshop, engine_key,
 };
 use crate::interrupt;
-use crate::model::{HostAsk, WORKLOADS};
+use crate::model::{HostAsk, WORKLOADS, Workload};
 use crate::plan::Plan;
 use crate::run;
 
@@ -23,6 +23,9 @@ pub(super) const ACCELERATOR: &str = "accelerator.json";
 /// What the commands of steps call, beside the workloads.
 const SCRIPTS: &[&str] =
     &["more-ticks.sh", "make-rootfs.sh", "detached.sh", "container-items.sh", "hang.sh", "periodic.sh"];
+
+/// The user's own image in a guest's work folder, where `make-rootfs.sh` takes it.
+const IMAGE: &str = "image.tar";
 
 /// What the harness runs in a guest beside the workloads, compiled like them.
 const PROGRAMS: &[&str] = &["capture"];
@@ -87,7 +90,12 @@ pub(super) fn install(
     let workshop = Workshop::new(lock, cache, offline, &archives, tell);
     let program = qemu(&workshop)?;
     let agent = install::agent(&places::root()).context("the guest's agent cannot be built")?;
-    let files = workload_files(&workshop)?;
+    let mut files = workload_files(&workshop)?;
+    if let Some(image) = &plan.image {
+        let root = workshop.container_image(image).context("containers cannot be made of that image")?;
+        tell(format!("containers are made of {}, sha256 {}", image.display(), install::hash_file(image)?));
+        files.insert(IMAGE.to_owned(), root);
+    }
     let parts = Parts::build(plan, lock, &workshop, &agent);
     let (mut stacks, mut unfit) = (BTreeMap::new(), BTreeMap::new());
     for host in plan.cell.iter().map(|cell| &cell.host).collect::<BTreeSet<_>>() {
@@ -125,7 +133,7 @@ fn workload_files(workshop: &Workshop<'_>) -> anyhow::Result<BTreeMap<String, Pa
     let names = WORKLOADS.iter().flat_map(|workload| workload.files).chain(SCRIPTS).chain(PROGRAMS);
     Ok(names
         .map(|name| {
-            let folder = if name.ends_with(".sh") { &sources } else { &built };
+            let folder = if Workload::is_source(name) { &sources } else { &built };
             ((*name).to_owned(), folder.join(name))
         })
         .collect())

@@ -1,7 +1,7 @@
 //! What docker and podman have in common: the words of `run`, and a client that most verbs are alike for.
 
 use super::lowering::{
-    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, connect, more_ticks, proof, quoted, refuse,
+    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, connect, more_ticks, proof, quoted, reach, refuse,
     run, stands_still, stat, sync,
 };
 use super::oci::name;
@@ -100,6 +100,7 @@ impl Client {
             Verb::Unpause => vec![self.on(step, "unpause")],
             Verb::Remove { force: false } => vec![self.on(step, "rm")],
             Verb::Connect { talks_on } => connect(on, *talks_on, scene),
+            Verb::Reach => reach(on, scene, &self.stream(step, scene, scene.workload.output)),
             Verb::Exec(line) => {
                 let name = name(step.container.as_deref());
                 vec![run(on, Command::new(format!("{} exec {name} sh -c {}", self.program, quoted(line))))]

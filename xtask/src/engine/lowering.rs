@@ -193,12 +193,7 @@ const OUTSIDE: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 /// to the host by a pair of interfaces, as another machine would be: what it sends is forwarded, and goes through NAT
 /// where the engine has it.
 pub(super) fn connect(on: Role, talks_on: bool, scene: &Scene<'_>) -> Vec<Action> {
-    let [host, peer] = OUTSIDE;
-    let outside = format!(
-        "ip netns add outside && ip link add outside0 type veth peer name uplink netns outside && \
-         ip address add {host}/24 dev outside0 && ip link set outside0 up && \
-         ip -n outside address add {peer}/24 dev uplink && ip -n outside link set uplink up"
-    );
+    let host = OUTSIDE[0];
     let port = scene.settings.publish.unwrap_or_default();
     let peer = if talks_on { "--talking-peer" } else { "--peer" };
     let talk = format!(
@@ -206,16 +201,38 @@ pub(super) fn connect(on: Role, talks_on: bool, scene: &Scene<'_>) -> Vec<Action
         PEER.file
     );
     vec![
-        run(on, Command::new(outside)),
+        run(on, outside()),
         run(on, Command::new(talk)),
         run(on, ticks_of(&[PEER], PROOF, PATIENCE, &str::to_owned)),
     ]
 }
 
+/// The world outside of the host, where it is not there yet.
+fn outside() -> Command {
+    let [host, peer] = OUTSIDE;
+    Command::new(format!(
+        "[ -e /run/netns/outside ] || {{ ip netns add outside && ip link add outside0 type veth peer name uplink netns outside && \
+         ip address add {host}/24 dev outside0 && ip link set outside0 up && \
+         ip -n outside address add {peer}/24 dev uplink && ip -n outside link set uplink up; }}"
+    ))
+}
+
+/// Asks a service once from outside, and looks for the nonce of its answer in its ticks: `log` is where those are.
+/// The address is the host's; on the destination it is the one that the source had.
+pub(super) fn reach(on: Role, scene: &Scene<'_>, log: &str) -> Vec<Action> {
+    let port = scene.settings.publish.unwrap_or_default();
+    let ask = format!(
+        "answer=$(ip netns exec outside busybox nc -w 10 {} {port} </dev/null) && echo \"$answer\" && \
+         nonce=$(echo \"$answer\" | grep -o 'nonce=[0-9a-f]*') && grep -qF \"$nonce\" {log}",
+        OUTSIDE[0]
+    );
+    vec![run(on, outside()), run(on, Command::new(ask))]
+}
+
 /// Waits for the proof that the program goes on, and for its peer's, where it has one.
 pub(super) fn proof(on: Role, ticks: Action, scene: &Scene<'_>) -> Vec<Action> {
     let mut actions = vec![ticks];
-    if scene.settings.publish.is_some() {
+    if scene.settings.publish.is_some() && scene.workload.peer {
         actions.push(run(on, ticks_of(&[PEER], PROOF, PATIENCE, &str::to_owned)));
     }
     actions

@@ -77,7 +77,7 @@ impl Runtime {
             Verb::Remove { force: true } => {
                 vec![run(on, Command::new(format!("{program} delete --force {name}")))]
             }
-            Verb::Connect { .. } => return refuse(engine, "has no network of its own: it publishes no port"),
+            Verb::Connect { .. } | Verb::Reach => return refuse(engine, "has no network of its own: it publishes no port"),
             Verb::Exec(line) => {
                 // crun 1.28 begins in / and not where the container's own process does.
                 let line = quoted(line);
@@ -235,7 +235,10 @@ pub(super) fn folders(on: Role, scene: &Scene<'_>) -> Vec<Action> {
 
 /// What is changed in the runtime's example of a configuration.
 fn edits(workload: &Workload, settings: &Settings) -> Result<Vec<String>, &'static str> {
-    let words: Vec<_> = workload.command.split(' ').map(|word| format!("\"{word}\"")).collect();
+    // A runtime has no init of its own: the userland's is in the container's root.
+    let init: &[&str] = if settings.init { &["tini", "--"] } else { &[] };
+    let words = init.iter().copied().chain(workload.command.split(' '));
+    let words: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
     let mut edits = vec![
         "s/\"terminal\": true/\"terminal\": false/".to_owned(),
         "s/\"readonly\": true/\"readonly\": false/".to_owned(),
@@ -255,9 +258,6 @@ fn edits(workload: &Workload, settings: &Settings) -> Result<Vec<String>, &'stat
     }
     if settings.unconfined {
         return Err("confines nothing by seccomp unless its bundle says so");
-    }
-    if settings.init {
-        return Err("has no init of its own");
     }
     if settings.publish.is_some() {
         return Err("has no network of its own: it publishes no port");

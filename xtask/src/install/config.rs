@@ -66,7 +66,7 @@ pub struct Config {
     /// The suite whose libc the workloads are compiled against: the oldest userland. Default: `bullseye`, or the first that is a userland.
     #[serde(default = "default_sysroot")]
     pub sysroot_suite: String,
-    /// What a userland holds beside the essential and required packages. Default: `busybox-static`, because the shell loop of everyone's first example runs under it, `kmod`, which loads the modules that the kernel asks for, `iproute2`, which CRIU calls for routes and rules, and `strace`, which tells where a command hangs.
+    /// What a userland holds beside the essential and required packages. Default: `busybox-static`, because the shell loop of everyone's first example runs under it, `kmod`, which loads the modules that the kernel asks for, `iproute2`, which CRIU calls for routes and rules, `strace`, which tells where a command hangs, and what stories start in containers: `redis-server`, `python3-minimal`, `tini`.
     #[serde(default = "default_extras")]
     pub userland_packages: Vec<String>,
     /// Archives to look in for a file that has vanished from its mirror: bases that hold `pool/`. Default: none.
@@ -275,7 +275,9 @@ fn default_sysroot() -> String {
 }
 
 fn default_extras() -> Vec<String> {
-    ["busybox-static", "iproute2", "kmod", "strace"].map(str::to_owned).into()
+    ["busybox-static", "iproute2", "kmod", "python3-minimal", "redis-server", "strace", "tini"]
+        .map(str::to_owned)
+        .into()
 }
 
 fn default_uri() -> String {

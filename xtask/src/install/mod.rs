@@ -10,6 +10,7 @@ mod cache;
 mod clean;
 mod config;
 mod confine;
+mod container_image;
 mod criu;
 mod crius;
 mod deb;

@@ -222,7 +222,7 @@ fn difference(status: &str, packages: &[Package]) -> Option<String> {
 }
 
 /// Writes the tar without its compression.
-fn decompress(tar: &Path, plain: &Path) -> Result<(), InstallError> {
+pub(super) fn decompress(tar: &Path, plain: &Path) -> Result<(), InstallError> {
     let mut magic = [0; 6];
     let mut file = File::open(tar).map_err(InstallError::file(tar))?;
     let length = file.read(&mut magic).map_err(InstallError::file(tar))?;

@@ -145,7 +145,7 @@ fn sound_so_far(history: &History<'_>, step: usize) -> Finding {
 }
 
 fn at_first(verb: &Verb) -> bool {
-    matches!(verb, Verb::Start | Verb::Ticks(_) | Verb::Connect { .. })
+    matches!(verb, Verb::Start | Verb::Ticks(_) | Verb::Connect { .. } | Verb::Reach)
 }
 
 /// Within an expectation the wait for ticks decides nothing by itself: the checkers say first what is wrong with the

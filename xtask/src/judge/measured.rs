@@ -9,6 +9,7 @@ pub(super) fn measured(history: &History<'_>) -> String {
     let mut all = series::twice(history);
     all.extend(starts(history));
     all.extend(retries(history));
+    all.extend(memory(history));
     all.join("; ")
 }
 
@@ -42,3 +43,25 @@ fn last(history: &History<'_>, step: usize, commands: usize) -> u64 {
     let all = history.millis(step);
     all[all.len().saturating_sub(commands)..].iter().sum()
 }
+
+/// What the program held in memory while it was paused and once it was dumped, where a story does both.
+fn memory(history: &History<'_>) -> Option<String> {
+    let steps = &history.story.steps;
+    let held = |wanted: fn(&Verb) -> bool| {
+        let step = steps.iter().position(|step| wanted(&step.verb))?;
+        let look = history.look(&steps[step].place(), step).ok()?;
+        let pages = history
+            .processes(look, step)
+            .ok()?
+            .iter()
+            .map(|process| process.resident)
+            .sum::<Option<u64>>()?;
+        Some(pages * PAGE / 1024)
+    };
+    let paused = held(|verb| *verb == Verb::Pause)?;
+    let dumped = held(|verb| matches!(verb, Verb::Dump { .. }))?;
+    Some(format!("paused it held {paused} KiB of memory, checkpointed {dumped}"))
+}
+
+/// Bytes of a page on x86-64.
+const PAGE: u64 = 4096;

@@ -112,6 +112,8 @@ pub struct Process {
     pub parent: i32,
     /// The session's id.
     pub session: i32,
+    /// Resident memory in pages, where the line tells it (field 24 of proc_pid_stat(5)).
+    pub resident: Option<u64>,
 }
 
 impl Process {
@@ -174,5 +176,7 @@ fn parse_process(line: &str) -> Option<Process> {
     let parent = fields.next()?.parse().ok()?;
     let _group = fields.next()?;
     let session = fields.next()?.parse().ok()?;
-    Some(Process { pid: pid.parse().ok()?, name: name.to_owned(), state, parent, session })
+    // Field 6 was the session.
+    let resident = fields.nth(24 - 7).and_then(|pages| pages.parse().ok());
+    Some(Process { pid: pid.parse().ok()?, name: name.to_owned(), state, parent, session, resident })
 }

@@ -92,6 +92,8 @@ pub enum Verb {
         /// Whether the peer says something while nobody answers.
         talks_on: bool,
     },
+    /// Ask it, from outside of its host, at the address and the port that it publishes.
+    Reach,
     /// Run a command in it.
     Exec(String),
     /// Remove a checkpoint.
@@ -282,6 +284,7 @@ impl fmt::Display for Step {
             Verb::Remove { force: true } => f.write_str("remove by force")?,
             Verb::Connect { talks_on: false } => f.write_str("connect")?,
             Verb::Connect { talks_on: true } => f.write_str("connect (talks-on)")?,
+            Verb::Reach => f.write_str("reach it at its address")?,
             Verb::Exec(line) => write!(f, "exec {line}")?,
             Verb::Forget(checkpoint) => write!(f, "forget {checkpoint}")?,
             Verb::Checkpoints(names) => write!(f, "expect the checkpoints {}", names.join(", "))?,

@@ -21,6 +21,10 @@ pub struct Workload {
     pub witness: bool,
     /// Whether its ticks say what it holds (`items=`) and what of that it has lost (`lost=`): `items.h`.
     pub items: bool,
+    /// Whether a peer that connects to it tells ticks of its own ([`PEER`]).
+    pub peer: bool,
+    /// The programs of the userland's that it is made of: where one is missing, its stories are skipped.
+    pub needs: &'static [&'static str],
 }
 
 /// One counter of a workload.
@@ -47,6 +51,8 @@ pub const WORKLOADS: &[Workload] = &[
         streams: &[Stream { who: "counter", file: "counter.ticks" }],
         witness: false,
         items: false,
+        peer: false,
+        needs: &[],
     },
     Workload {
         name: "fork-app",
@@ -62,6 +68,8 @@ pub const WORKLOADS: &[Workload] = &[
         ],
         witness: false,
         items: false,
+        peer: false,
+        needs: &[],
     },
     Workload {
         name: "ticker",
@@ -73,6 +81,8 @@ pub const WORKLOADS: &[Workload] = &[
         streams: &[Stream { who: "ticker", file: "ticker.ticks" }],
         witness: true,
         items: false,
+        peer: false,
+        needs: &[],
     },
     Workload {
         name: "files",
@@ -84,6 +94,8 @@ pub const WORKLOADS: &[Workload] = &[
         streams: &[Stream { who: "files", file: "files.ticks" }],
         witness: false,
         items: true,
+        peer: false,
+        needs: &[],
     },
     Workload {
         name: "threads",
@@ -95,6 +107,8 @@ pub const WORKLOADS: &[Workload] = &[
         streams: &[Stream { who: "threads", file: "threads.ticks" }],
         witness: false,
         items: true,
+        peer: false,
+        needs: &[],
     },
     Workload {
         name: "service",
@@ -106,6 +120,8 @@ pub const WORKLOADS: &[Workload] = &[
         streams: &[Stream { who: "service", file: "service.ticks" }],
         witness: true,
         items: false,
+        peer: false,
+        needs: &[],
     },
     Workload {
         name: "timerfd",
@@ -117,6 +133,8 @@ pub const WORKLOADS: &[Workload] = &[
         streams: &[Stream { who: "timerfd", file: "timerfd.ticks" }],
         witness: false,
         items: true,
+        peer: false,
+        needs: &[],
     },
     Workload {
         name: "talker",
@@ -128,6 +146,34 @@ pub const WORKLOADS: &[Workload] = &[
         streams: &[Stream { who: "talker", file: "talker.ticks" }],
         witness: false,
         items: true,
+        peer: true,
+        needs: &[],
+    },
+    Workload {
+        name: "redis",
+        summary: "Debian's redis-server, filled for ten seconds until it is ready; its counts are in its memory alone",
+        files: &["redis.sh"],
+        command: "sh ./redis.sh",
+        output: "redis.ticks",
+        own_files: false,
+        streams: &[Stream { who: "redis", file: "redis.ticks" }],
+        witness: false,
+        items: true,
+        peer: false,
+        needs: &["redis-server", "redis-cli"],
+    },
+    Workload {
+        name: "pyservice",
+        summary: "a server in Python that is ready after ten seconds, and answers at TCP port 7001",
+        files: &["pyservice.py"],
+        command: "python3 ./pyservice.py",
+        output: "pyservice.ticks",
+        own_files: false,
+        streams: &[Stream { who: "pyservice", file: "pyservice.ticks" }],
+        witness: false,
+        items: true,
+        peer: false,
+        needs: &["python3"],
     },
 ];
 
@@ -140,6 +186,11 @@ impl Workload {
     /// The names of all.
     pub fn names() -> Vec<&'static str> {
         WORKLOADS.iter().map(|workload| workload.name).collect()
+    }
+
+    /// Whether a file of a workload is taken as it is, and not compiled.
+    pub fn is_source(file: &str) -> bool {
+        file.contains('.')
     }
 
     /// The files that its streams are in, each once, in order.

@@ -1,6 +1,7 @@
 //! The plan: every cell of a run, and every one that is left out, with the reason.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ pub struct Plan {
     pub memory_mib: u32,
     /// A guest's processors.
     pub cpus: u32,
+    /// What containers are made of, where it is not the userland's busybox: a rootfs tar, or a saved image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<PathBuf>,
     /// What goes wrong on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sabotage: Option<Sabotage>,
@@ -78,6 +82,7 @@ impl Plan {
             provider: provider.to_owned(),
             memory_mib: profile.memory_mib,
             cpus: profile.cpus,
+            image: profile.image(),
             sabotage: None,
             cell: Vec::new(),
             skipped: Vec::new(),

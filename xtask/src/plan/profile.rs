@@ -47,6 +47,9 @@ pub struct Profile {
     /// A guest's processors. Default: 1.
     #[serde(default = "cpus")]
     pub cpus: u32,
+    /// What containers are made of: the path of a rootfs tar, or of what `docker save` or `podman save` wrote.
+    /// Default: the userland's busybox.
+    pub image: Option<PathBuf>,
     /// Kernels that the user built. Default: none.
     #[serde(default)]
     pub kernels: BTreeMap<String, OwnKernel>,
@@ -186,6 +189,11 @@ impl Profile {
     /// Why a host is not asked, where it is left out.
     pub fn excepted(&self, host: &HostAsk) -> Option<String> {
         self.except.iter().find(|except| except.hosts.mean(host)).map(|except| except.reason.clone())
+    }
+
+    /// The image of containers, from the folder that it is meant from.
+    pub fn image(&self) -> Option<PathBuf> {
+        self.image.as_ref().map(|image| self.folder.join(image))
     }
 
     /// The part that resolving and installing need.

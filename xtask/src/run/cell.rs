@@ -140,7 +140,12 @@ impl CellRun<'_> {
     /// What every guest is asked before the story.
     fn probe(&self, hosts: &mut Hosts) -> Result<(), Stop> {
         self.begin(0, Stage::Check, "CRIU starts and says what it can");
-        let probes = self.engine.probes(&self.story.features);
+        let mut probes = self.engine.probes(&self.story.features);
+        probes.extend(self.workload.needs.iter().map(|program| Probe::Feature {
+            works: Command::new(":"),
+            has: Command::new(format!("[ -n \"$(command -v {program})\" ]")),
+            name: format!("userland's {program}"),
+        }));
         let mut missing = Vec::new();
         for role in self.story.roles() {
             for probe in &probes {

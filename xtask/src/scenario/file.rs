@@ -73,6 +73,9 @@ pub(super) struct StepTable {
     /// Verb: connect a peer, from outside of the host, to the port that this workload's container publishes. It holds
     /// its one connection to the story's end, and each `expect` after it asks the peer as well.
     pub(super) connect: Option<Spanned<String>>,
+    /// Verb: ask this workload from outside of its host, at the host's address and the port that its container
+    /// publishes. It must answer with a line that holds the nonce of its ticks.
+    pub(super) reach: Option<Spanned<String>>,
     /// Verb: run this line of sh in the container.
     pub(super) exec: Option<Spanned<String>>,
     /// Verb: remove the checkpoint of this name.
@@ -107,7 +110,7 @@ pub(super) struct StepTable {
     pub(super) talks_on: Option<Spanned<bool>>,
     /// With `remove`: although it runs. Default: false.
     pub(super) force: Option<Spanned<bool>>,
-    /// With `exec`, `dump`, `restore` and `remove`: the engine must refuse it. Default: false.
+    /// With `exec`, `dump`, `restore`, `remove` and `reach`: it must be refused. Default: false.
     pub(super) refused: Option<Spanned<bool>>,
     /// With `exec`, `dump` and `restore`: it must hang, and evidence of where must be had. The last step. Default: false.
     pub(super) hangs: Option<Spanned<bool>>,

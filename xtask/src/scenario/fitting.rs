@@ -28,9 +28,9 @@ pub(super) fn only_fitting_words(source: &Source, step: &StepTable) -> Lowered<(
         (step.force.as_ref().map(Spanned::span), step.remove.is_some(), "force", "`remove`"),
         (
             step.refused.as_ref().map(Spanned::span),
-            step.exec.is_some() || step.dump.is_some() || step.restore.is_some() || step.remove.is_some(),
+            waits || step.remove.is_some() || step.reach.is_some(),
             "refused",
-            "`exec`, `dump`, `restore` and `remove`",
+            "`exec`, `dump`, `restore`, `remove` and `reach`",
         ),
         (step.hangs.as_ref().map(Spanned::span), waits, "hangs", "`exec`, `dump` and `restore`"),
         (step.deadline.as_ref().map(Spanned::span), waits, "deadline", "`exec`, `dump` and `restore`"),

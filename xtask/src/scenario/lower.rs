@@ -71,7 +71,7 @@ struct Scene<'a> {
     hanging: Hanging,
     /// Whether the container publishes a port.
     publishes: bool,
-    /// Whether a peer has connected to it.
+    /// Whether somebody has connected to it.
     connected: bool,
 }
 
@@ -132,7 +132,7 @@ impl<'a> Scene<'a> {
     fn one_verb(&self, table: &Spanned<StepTable>) -> Lowered<()> {
         let verbs = verbs(table.get_ref());
         let legal = "one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, \
-                     `start-again`, `remove`, `connect`, `exec`, `forget`, `checkpoints`, `stop-daemon`, \
+                     `start-again`, `remove`, `connect`, `reach`, `exec`, `forget`, `checkpoints`, `stop-daemon`, \
                      `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`";
         match verbs.as_slice() {
             [_] => Ok(()),
@@ -183,6 +183,11 @@ impl<'a> Scene<'a> {
         if let Some(name) = &step.connect {
             return self.connect(name, yes(&step.talks_on));
         }
+        if let Some(name) = &step.reach {
+            self.published(name)?;
+            self.connected = true;
+            return Ok(Verb::Reach);
+        }
         if let Some(line) = &step.exec {
             return Ok(Verb::Exec(line.get_ref().clone()));
         }
@@ -231,7 +236,7 @@ impl<'a> Scene<'a> {
         {
             let span = step.expect.as_ref().map_or(0..0, Spanned::span);
             let error = self.source.wrong(span, "nobody has connected to the published port");
-            return Err(error.help("put a `connect` before it"));
+            return Err(error.help("put a `connect` or a `reach` before it"));
         }
         if expectation == Expectation::Continues {
             self.continues(step.expect.as_ref().map_or(0..0, Spanned::span), on)?;
@@ -281,12 +286,17 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn connect(&mut self, name: &Spanned<String>, talks_on: bool) -> Lowered<Verb> {
+    fn published(&self, name: &Spanned<String>) -> Lowered<()> {
         self.same_workload(name)?;
-        if !self.publishes {
-            let error = self.source.wrong(name.span(), "the container publishes no port");
-            return Err(error.help("give the story a `[container]` with `publish = 7000`"));
+        if self.publishes {
+            return Ok(());
         }
+        let error = self.source.wrong(name.span(), "the container publishes no port");
+        Err(error.help("give the story a `[container]` with `publish = 7000`"))
+    }
+
+    fn connect(&mut self, name: &Spanned<String>, talks_on: bool) -> Lowered<Verb> {
+        self.published(name)?;
         if self.connected {
             return Err(self.source.wrong(name.span(), "a story has one peer, and it has connected already"));
         }

@@ -89,6 +89,7 @@ pub(super) fn verbs(step: &StepTable) -> Vec<(&'static str, Range<usize>)> {
         ("start-again", step.start_again.as_ref().map(Spanned::span)),
         ("remove", step.remove.as_ref().map(Spanned::span)),
         ("connect", step.connect.as_ref().map(Spanned::span)),
+        ("reach", step.reach.as_ref().map(Spanned::span)),
         ("exec", step.exec.as_ref().map(Spanned::span)),
         ("forget", step.forget.as_ref().map(Spanned::span)),
         ("checkpoints", step.checkpoints.as_ref().map(Spanned::span)),

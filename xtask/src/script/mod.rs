@@ -123,7 +123,7 @@ fn head(story: &Story, engine: &dyn Engine) -> String {
 
 /// A workload's file: scripts and headers as they are, programs by compiling them, after the headers of ours.
 fn furnish(file: &str, folder: &Path) -> Result<String, ScriptError> {
-    let (source, compile) = if file.ends_with(".sh") || file.ends_with(".h") {
+    let (source, compile) = if Workload::is_source(file) {
         (file.to_owned(), None)
     } else {
         (

@@ -31,6 +31,10 @@ pub(in crate::cli) struct Arguments {
     /// Scenarios, by name or glob
     #[arg(long)]
     pub(super) scenario: Vec<String>,
+    /// What containers are made of: a rootfs tar, or what `docker save` or `podman save` wrote; the userland's busybox
+    /// when left out
+    #[arg(long, value_name = "FILE")]
+    pub(super) image: Option<PathBuf>,
     /// Who makes the hosts
     #[arg(long, default_value = "qemu", value_parser = ["qemu"])]
     pub(super) provider: String,
@@ -41,7 +45,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Take up an interrupted run: the one in DIR, or the newest
-    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "sabotage"])]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "image", "sabotage"])]
     #[expect(clippy::option_option, reason = "absent, without a folder, and with one are three things")]
     pub(super) resume: Option<Option<PathBuf>>,
     /// Hold the run against an earlier one: a run folder, or its report.json. The exit status is then 1 only for a

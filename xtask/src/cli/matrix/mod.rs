@@ -85,6 +85,11 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
     if let Some(cell) = plan.cell.iter().find(|cell| !seen.insert(&cell.id)) {
         bail!("two hosts would share the cell {}: rename one of the files that the axes name", cell.id);
     }
+    if let Some(image) = &arguments.image {
+        plan.image = Some(image.clone());
+    }
+    // A plan is played again from other folders.
+    plan.image = plan.image.map(std::path::absolute).transpose()?;
     plan.sabotage = arguments.sabotage.as_deref().and_then(Sabotage::named);
     Ok(plan)
 }

@@ -13,6 +13,7 @@ use crate::cli::{places, stacks};
 use crate::diagnose::Answer;
 use crate::install::Cache;
 use crate::model::Role;
+use crate::model::Workload;
 use crate::report::{Style, explained};
 use crate::run::{ENVIRONMENT, IMAGES};
 use crate::script::script;
@@ -42,7 +43,7 @@ impl Bundle<'_> {
         self.put("packages.txt", &packages)?;
         fs::create_dir_all(self.folder.join("bin"))?;
         let files = stacks::programs(&self.case.lock, &Cache::open()?, offline)?;
-        for name in workload.files.iter().filter(|name| !name.ends_with(".sh")) {
+        for name in workload.files.iter().filter(|name| !Workload::is_source(name)) {
             let source = files.join(name);
             fs::copy(&source, self.folder.join("bin").join(name))
                 .with_context(|| format!("cannot copy {}", source.display()))?;
