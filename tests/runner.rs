@@ -117,12 +117,7 @@ fn played(provider: &Scripted) -> (Verdict, RunRecord) {
         engine: word("criu"),
         cpu: word("max"),
     };
-    let cell = PlannedCell {
-        id: xtask::model::CellId::new("counter", &host, 1),
-        scenario: word("counter"),
-        repeat: 1,
-        host,
-    };
+    let cell = PlannedCell::new("counter", &host, None, 1);
     let plan = Plan {
         format: Plan::FORMAT,
         provider: word("scripted"),

@@ -1,7 +1,7 @@
 """pyservice.py [SECONDS]: a server in Python that is ready after ten seconds, unless told otherwise.
 
 It fills a table until then, as one that reads its data in. It answers at pyservice.sock and at TCP port 7001: a line to
-whoever connects, the last tick. It ticks every 20 ms, and each tick looks at a part of the table: what is not as it was
+whoever connects, the last tick. It ticks every 50 ms, and each tick looks at a part of the table: what is not as it was
 put in is `lost`.
 
 pyservice.py ask: prints what the server of this container answers.
@@ -58,7 +58,7 @@ def main():
         words = f"who=pyservice n={n} pid={os.getpid()} start={start} nonce={nonce} items=listener,table"
         line = (words + (f" lost={','.join(lost)}" if lost else "") + "\n").encode()
         os.write(1, line)
-        due = time.monotonic() + 0.02
+        due = time.monotonic() + 0.05
         while (left := due - time.monotonic()) > 0:
             for asked in select.select([listener, near], [], [], left)[0]:
                 try:

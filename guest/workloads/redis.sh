@@ -37,5 +37,5 @@ ask set n 0 >/dev/null
 # What Redis does not tell is no tick, and none is told without it.
 while line=$(ask eval "$tick" 0) && [ -n "$line" ]; do
 	echo "$line"
-	sleep 0.02
+	sleep 0.1
 done

@@ -21,6 +21,7 @@ pub(super) fn install(
         engine: vec![host.engine.clone()],
         cpu: vec![host.cpu.clone()],
         scenario: scenarios.iter().map(|&name| name.to_owned()).collect(),
+        ..Axes::default()
     });
     let library = places::library()?;
     let stories = library.matching(&profile.scenario)?;

@@ -14,7 +14,7 @@ use crate::install::{
 };
 use crate::interrupt;
 use crate::model::{HostAsk, WORKLOADS, Workload};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedCell};
 use crate::run;
 
 /// Where the accelerator that works is remembered, in the cache.
@@ -43,7 +43,7 @@ pub(super) struct Installed {
 /// What the axes of a plan ask for.
 pub(super) fn asks(plan: &Plan) -> Asks {
     let of = |axis: fn(&HostAsk) -> &String| {
-        let values: BTreeSet<_> = plan.cell.iter().map(|cell| axis(&cell.host).clone()).collect();
+        let values: BTreeSet<_> = hosts(plan).map(|host| axis(host).clone()).collect();
         values.into_iter().collect()
     };
     Asks {
@@ -54,9 +54,14 @@ pub(super) fn asks(plan: &Plan) -> Asks {
     }
 }
 
+/// Every host that a cell of a plan names.
+fn hosts(plan: &Plan) -> impl Iterator<Item = &HostAsk> {
+    plan.cell.iter().flat_map(PlannedCell::hosts)
+}
+
 /// The engines that have packages of their own, one for each userland that they are for.
 fn engines(plan: &Plan) -> Vec<EngineAsk> {
-    let pairs: BTreeSet<_> = plan.cell.iter().map(|cell| (&cell.host.engine, &cell.host.userland)).collect();
+    let pairs: BTreeSet<_> = hosts(plan).map(|host| (&host.engine, &host.userland)).collect();
     pairs
         .into_iter()
         .filter_map(|(ask, userland)| {
@@ -98,7 +103,7 @@ pub(super) fn install(
     }
     let parts = Parts::build(plan, lock, &workshop, &agent);
     let (mut stacks, mut unfit) = (BTreeMap::new(), BTreeMap::new());
-    for host in plan.cell.iter().map(|cell| &cell.host).collect::<BTreeSet<_>>() {
+    for host in hosts(plan).collect::<BTreeSet<_>>() {
         let stack = parts.stack(host);
         if let Ok((_, Some(reason))) = &stack {
             unfit.insert(host.clone(), reason.clone());

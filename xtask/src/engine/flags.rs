@@ -1,8 +1,8 @@
 //! What docker and podman have in common: the words of `run`, and a client that most verbs are alike for.
 
 use super::lowering::{
-    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, connect, more_ticks, proof, quoted, reach, refuse,
-    run, stands_still, stat, sync,
+    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, connect, more_ticks, proof, quoted, reach,
+    refuse, run, stands_still, stat, sync,
 };
 use super::oci::name;
 use crate::model::{Action, Command, Expectation, Step, Verb};

@@ -77,7 +77,9 @@ impl Runtime {
             Verb::Remove { force: true } => {
                 vec![run(on, Command::new(format!("{program} delete --force {name}")))]
             }
-            Verb::Connect { .. } | Verb::Reach => return refuse(engine, "has no network of its own: it publishes no port"),
+            Verb::Connect { .. } | Verb::Reach => {
+                return refuse(engine, "has no network of its own: it publishes no port");
+            }
             Verb::Exec(line) => {
                 // crun 1.28 begins in / and not where the container's own process does.
                 let line = quoted(line);

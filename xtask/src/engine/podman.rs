@@ -1,6 +1,6 @@
 //! podman, as its manual uses it: `podman container checkpoint`, `podman container restore`.
 
-use super::flags::{self, Client};
+use super::flags::{self, Client, IMAGE};
 use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, refuse, run};
 use super::oci::{self, name};
@@ -173,17 +173,28 @@ impl Podman {
         )
     }
 
+    /// The image goes along: a restore wants the very one that the container was made of, by its id, and one that was
+    /// imported on the other host has another.
     fn transfer(self, checkpoint: &str, scene: &Scene<'_>) -> Vec<Action> {
-        let archive = format!("{checkpoint}.tar.gz");
-        if !scene.workload.own_files {
-            return vec![Action::Carry(archive)];
-        }
-        vec![
-            run(Role::Source, Command::new("tar -cf carry.tar work").within(120)),
+        let (podman, archive) = (self.program(), format!("{checkpoint}.tar.gz"));
+        let save = format!("{podman} save --quiet --format oci-archive --output image.oci {IMAGE}");
+        let mut actions = vec![
+            run(Role::Source, Command::new(save).within(120)),
+            Action::Carry("image.oci".to_owned()),
+            run(
+                Role::Destination,
+                Command::new(format!("{podman} load --quiet --input image.oci")).within(120),
+            ),
             Action::Carry(archive),
-            Action::Carry("carry.tar".to_owned()),
-            run(Role::Destination, Command::new("tar -xpf carry.tar").within(120)),
-        ]
+        ];
+        if scene.workload.own_files {
+            actions.extend([
+                run(Role::Source, Command::new("tar -cf carry.tar work").within(120)),
+                Action::Carry("carry.tar".to_owned()),
+                run(Role::Destination, Command::new("tar -xpf carry.tar").within(120)),
+            ]);
+        }
+        actions
     }
 
     fn keeping(line: String, what: &str) -> Command {
@@ -236,6 +247,9 @@ mod tests {
         exec
             source $ podman exec looper sh -c 'id -u'
         transfer
+            source $ podman save --quiet --format oci-archive --output image.oci looper-image
+            carry image.oci
+            destination $ podman load --quiet --input image.oci
             carry one.tar.gz
         checkpoints
             - podman keeps no list of checkpoints

@@ -236,7 +236,8 @@ mod tests {
             })
             .collect();
         found.sort();
-        let expected: Vec<_> = expected.iter().map(|&(path, text)| (path.to_owned(), text.to_owned())).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|&(path, text)| (path.to_owned(), text.to_owned())).collect();
         assert_eq!(found, expected);
     }
 

@@ -3,7 +3,7 @@
 use super::history::{Finding, History, Unsound, consecutive, fails, items, memory, unasked};
 use super::measured::measured;
 use super::verdict::{Kind, Verdict};
-use super::{continues, fresh, gone, paused, peer, removed, running, unchanged};
+use super::{continues, copies, fresh, gone, paused, peer, removed, running, unchanged};
 use crate::model::{Exit, Expectation, Hang, Stage, Verb, Workload};
 use crate::record::{CellRecord, CommandRecord, StepRecord};
 use crate::scenario::Story;
@@ -43,12 +43,15 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
     let history = History::new(story, workload, record);
     for step in &record.steps {
         if let Some(failed) = failed_command(step) {
-            let reason = why(failed);
+            let mut reason = why(failed);
             // Neither the workload's start nor a copy of files nor a power cut is CRIU's doing.
             let told = step.index.checked_sub(1).and_then(|index| story.steps.get(index));
             let cuts = told.is_some_and(|told| matches!(told.verb, Verb::PowerCut { .. }));
             if matches!(step.stage, Stage::Start | Stage::Transfer) || cuts {
                 return broken(format!("{}: {reason}: {}", step.text, failed.finished.stderr.trim()));
+            }
+            if let Some(left) = step.index.checked_sub(1).and_then(|index| copies::left(&history, index)) {
+                reason = format!("{reason}; {left}");
             }
             return Verdict {
                 first_error: first_error(record, step, failed),

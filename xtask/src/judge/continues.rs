@@ -74,10 +74,12 @@ fn past<'a>(
     let runs_on = matches!(history.story.steps[dumped].verb, Verb::Dump { leave_running: true, .. });
     let original =
         if runs_on { history.look_before(&source, dumped)? } else { history.look(&source, dumped)? };
-    let carried = |(file, output): (&String, &String)| {
-        now.outputs.get(file).is_some_and(|now| !output.is_empty() && now.starts_with(output.as_str()))
+    // A peer's ticks are no output of the program's.
+    let carried = |file: &str| {
+        let (output, now) = (original.outputs.get(file)?, now.outputs.get(file)?);
+        Some(!output.is_empty() && now.starts_with(output.as_str()))
     };
-    let carried = original.outputs.iter().all(carried);
+    let carried = history.workload.outputs().into_iter().all(|file| carried(file) == Some(true));
     Ok((if carried { Some(original) } else { before }, carried))
 }
 

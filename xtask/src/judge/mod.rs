@@ -7,6 +7,7 @@ mod cell;
 #[cfg(test)]
 mod containers;
 mod continues;
+mod copies;
 mod fresh;
 mod gone;
 mod history;

@@ -61,6 +61,31 @@ impl CellId {
         if repeat > 1 {
             id.push_str(&format!("@{repeat}"));
         }
+        Self::of(&id)
+    }
+
+    /// A move's: behind the source's own id, `@to-` and what is another on the destination, axis by axis, or `@to-same`.
+    pub fn moved(scenario: &str, host: &HostAsk, destination: &HostAsk, repeat: u32) -> Self {
+        let mut other: Vec<String> = Vec::new();
+        let mut say = |mark: &str, here: &String, there: &String| {
+            if here != there {
+                other.push(format!("{mark}{there}"));
+            }
+        };
+        say("k", &host.kernel, &destination.kernel);
+        say("", &host.userland, &destination.userland);
+        say("c", &host.criu, &destination.criu);
+        say("", &host.engine, &destination.engine);
+        say("", &host.cpu, &destination.cpu);
+        let other = if other.is_empty() { "same".to_owned() } else { other.join("-") };
+        let mut id = format!("{}@to-{other}", Self::new(scenario, host, 1));
+        if repeat > 1 {
+            id.push_str(&format!("@{repeat}"));
+        }
+        Self::of(&id)
+    }
+
+    fn of(id: &str) -> Self {
         Self(
             id.chars()
                 .map(|c| if c.is_ascii_alphanumeric() || ".+_@-".contains(c) { c } else { '_' })
@@ -77,5 +102,27 @@ impl CellId {
 impl fmt::Display for CellId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(kernel: &str, cpu: &str) -> HostAsk {
+        HostAsk {
+            kernel: kernel.to_owned(),
+            userland: "bookworm".to_owned(),
+            criu: "4.1.1".to_owned(),
+            engine: "criu".to_owned(),
+            cpu: cpu.to_owned(),
+        }
+    }
+
+    #[rstest::rstest]
+    #[case(host("6.1", "max"), 1, "m@k6.1@bookworm@c4.1.1@criu@max@to-same")]
+    #[case(host("6.12", "Westmere"), 2, "m@k6.1@bookworm@c4.1.1@criu@max@to-k6.12-Westmere@2")]
+    fn a_move_says_what_changes(#[case] to: HostAsk, #[case] repeat: u32, #[case] expected: &str) {
+        assert_eq!(CellId::moved("m", &host("6.1", "max"), &to, repeat).as_str(), expected);
     }
 }

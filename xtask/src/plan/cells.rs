@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Profile;
-use crate::engine::Sabotage;
+use super::to::crossed;
+use crate::engine::{self, Sabotage};
 use crate::known_bug::KnownBug;
-use crate::model::{CellId, GuestFacts, HostAsk};
+use crate::model::{CellId, GuestFacts, HostAsk, Role};
 use crate::scenario::Story;
 
 /// `plan.toml`: with the record it is all that a report needs, so the stories are in it as they were played.
@@ -51,8 +52,46 @@ pub struct PlannedCell {
     pub scenario: String,
     /// From 1.
     pub repeat: u32,
-    /// The host.
+    /// The host; of a move, the one that it begins on.
     pub host: HostAsk,
+    /// The second host of a move, where the plan crosses hosts; else a second host is like the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<HostAsk>,
+}
+
+impl PlannedCell {
+    /// A cell by what it is made of.
+    pub fn new(scenario: &str, host: &HostAsk, destination: Option<&HostAsk>, repeat: u32) -> Self {
+        Self {
+            id: match destination {
+                None => CellId::new(scenario, host, repeat),
+                Some(destination) => CellId::moved(scenario, host, destination, repeat),
+            },
+            scenario: scenario.to_owned(),
+            repeat,
+            host: host.clone(),
+            destination: destination.cloned(),
+        }
+    }
+
+    /// The same cell for another time.
+    #[must_use]
+    pub fn repeated(&self, repeat: u32) -> Self {
+        Self::new(&self.scenario, &self.host, self.destination.as_ref(), repeat)
+    }
+
+    /// What is asked for in one of its parts.
+    pub fn on(&self, role: Role) -> &HostAsk {
+        match (role, &self.destination) {
+            (Role::Destination, Some(destination)) => destination,
+            _ => &self.host,
+        }
+    }
+
+    /// Every host that it names.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostAsk> {
+        std::iter::once(&self.host).chain(&self.destination)
+    }
 }
 
 /// A cell that is not played.
@@ -91,17 +130,24 @@ impl Plan {
         };
         for host in hosts(profile) {
             for story in stories {
-                for repeat in 1..=repeat {
-                    let cell = PlannedCell {
-                        id: CellId::new(&story.name, &host, repeat),
-                        scenario: story.name.clone(),
-                        repeat,
-                        host: host.clone(),
+                for destination in destinations(profile, &host, story) {
+                    let cell = PlannedCell::new(&story.name, &host, destination.as_ref(), 1);
+                    let asked = |host: &HostAsk| {
+                        let left_out = || Some(format!("the story is about {}", story.only.but_for(host)?));
+                        profile.excepted(host).or_else(left_out).or_else(|| refuses(host, story))
                     };
-                    let left_out = || Some(format!("the story is about {}", story.only.but_for(&host)?));
-                    match profile.excepted(&host).or_else(left_out).or_else(|| refuses(&host, story)) {
-                        Some(reason) => plan.skipped.push(SkippedCell { cell, reason }),
-                        None => plan.cell.push(cell),
+                    let unlike = || {
+                        let there = destination.as_ref()?;
+                        let [from, to] = [&host, there].map(|host| engine::split(&host.engine).0);
+                        (from != to).then(|| format!("a checkpoint of {from} is none of {to}"))
+                    };
+                    let reason = cell.hosts().find_map(asked).or_else(unlike);
+                    for repeat in 1..=repeat {
+                        let cell = cell.repeated(repeat);
+                        match &reason {
+                            Some(reason) => plan.skipped.push(SkippedCell { cell, reason: reason.clone() }),
+                            None => plan.cell.push(cell),
+                        }
                     }
                 }
             }
@@ -111,12 +157,18 @@ impl Plan {
 
     /// The known bugs that a cell is one of, as far as is known from what its guest reported. Under sabotage there
     /// are none: what fails there fails for another reason.
-    pub fn known_bugs(&self, cell: &PlannedCell, facts: Option<&GuestFacts>) -> Vec<&KnownBug> {
+    /// A move is one of those of either of its hosts; `facts` are what each part reported.
+    pub fn known_bugs(&self, cell: &PlannedCell, facts: &BTreeMap<Role, GuestFacts>) -> Vec<&KnownBug> {
+        let means = |bug: &KnownBug, role| bug.means(&cell.scenario, cell.on(role), facts.get(&role));
         let of_story = self.story(cell).map_or(&[][..], |story| &story.known_bugs);
         of_story
             .iter()
             .chain(&self.known_bug)
-            .filter(|bug| self.sabotage.is_none() && bug.means(&cell.scenario, &cell.host, facts))
+            .filter(|bug| {
+                self.sabotage.is_none()
+                    && (means(bug, Role::Source)
+                        || cell.destination.is_some() && means(bug, Role::Destination))
+            })
             .collect()
     }
 
@@ -126,28 +178,18 @@ impl Plan {
     }
 }
 
+/// The second hosts of a story on a host: none of its own where it does not move, or nothing is crossed.
+fn destinations(profile: &Profile, host: &HostAsk, story: &Story) -> Vec<Option<HostAsk>> {
+    match &profile.to {
+        Some(to) if story.roles().contains(&Role::Destination) => {
+            to.hosts(host).into_iter().map(Some).collect()
+        }
+        _ => vec![None],
+    }
+}
+
 /// Every combination, each once; hosts of one kernel and userland stand together.
 fn hosts(profile: &Profile) -> Vec<HostAsk> {
-    let mut hosts = Vec::new();
-    for kernel in &profile.kernel {
-        for userland in &profile.userland {
-            for criu in &profile.criu {
-                for engine in &profile.engine {
-                    for cpu in &profile.cpu {
-                        let host = HostAsk {
-                            kernel: kernel.clone(),
-                            userland: userland.clone(),
-                            criu: criu.clone(),
-                            engine: engine.clone(),
-                            cpu: cpu.clone(),
-                        };
-                        if !hosts.contains(&host) {
-                            hosts.push(host);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    hosts
+    let Profile { kernel, userland, criu, engine, cpu, .. } = profile;
+    crossed([kernel, userland, criu, engine, cpu])
 }

@@ -2,6 +2,8 @@
 
 mod cells;
 mod profile;
+mod to;
 
 pub use cells::{Plan, PlannedCell, SkippedCell};
 pub use profile::{Axes, Profile, ProfileError};
+pub use to::To;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::To;
 use crate::install::{Config, ConfigError, OwnCriu, OwnKernel, Suite};
 use crate::known_bug::{Hosts, KnownBug, KnownBugTable, Pattern, Several};
 use crate::model::HostAsk;
@@ -32,6 +33,9 @@ pub struct Profile {
     /// Scenarios, by name or glob. Default: `["*"]`.
     #[serde(default = "scenario")]
     pub scenario: Vec<String>,
+    /// Where stories that move go to: each host that the other axes span, crossed with each that this table does. A
+    /// story without a second host is played on the sources. Default: the second host is like the first.
+    pub to: Option<To>,
     /// Hosts that are left out, each with its reason. Default: none.
     #[serde(default)]
     pub except: Vec<Except>,
@@ -132,6 +136,8 @@ pub struct Axes {
     pub cpu: Vec<String>,
     /// `--scenario`.
     pub scenario: Vec<String>,
+    /// `--to-kernel`, `--to-cpu` and so on.
+    pub to: To,
 }
 
 /// Why there is no profile.
@@ -171,7 +177,21 @@ impl Profile {
 
     /// Puts the command line's axes in place of the profile's.
     pub fn take(&mut self, axes: Axes) {
-        let Axes { kernel, userland, criu, engine, cpu, scenario } = axes;
+        let Axes { kernel, userland, criu, engine, cpu, scenario, to } = axes;
+        if !to.is_empty() {
+            let mine = self.to.get_or_insert_default();
+            for (mine, given) in [
+                (&mut mine.kernel, to.kernel),
+                (&mut mine.userland, to.userland),
+                (&mut mine.criu, to.criu),
+                (&mut mine.engine, to.engine),
+                (&mut mine.cpu, to.cpu),
+            ] {
+                if !given.is_empty() {
+                    *mine = given;
+                }
+            }
+        }
         for (mine, given) in [
             (&mut self.kernel, kernel),
             (&mut self.userland, userland),

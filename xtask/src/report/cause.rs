@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::matrix::distinct;
 use super::neighbours::Neighbours;
-use super::{Cell, Report};
+use super::{Cell, Destination, Report};
 use crate::diagnose::Diagnosis;
 use crate::judge::Kind;
 use crate::known_bug::KnownAs;
@@ -144,7 +144,7 @@ fn ends_in_word(text: &str) -> bool {
 pub(super) type Axis = (&'static str, fn(&Cell) -> &str);
 
 /// The axes by which cells are told apart, in the order in which they are said.
-pub(super) const AXES: [Axis; 7] = [
+pub(super) const AXES: [Axis; 12] = [
     ("scenario", |cell| &cell.scenario),
     ("kernel", |cell| &cell.kernel.asked),
     ("CRIU", |cell| &cell.criu.asked),
@@ -152,7 +152,22 @@ pub(super) const AXES: [Axis; 7] = [
     ("engine", |cell| &cell.engine.ask),
     ("CPU", |cell| &cell.cpu),
     ("provider", |cell| &cell.provider),
+    ("destination's kernel", |cell| there(cell, |it| &it.kernel.asked, &cell.kernel.asked)),
+    ("destination's CRIU", |cell| there(cell, |it| &it.criu.asked, &cell.criu.asked)),
+    ("destination's userland", |cell| there(cell, |it| &it.userland.asked, &cell.userland.asked)),
+    ("destination's engine", |cell| there(cell, |it| &it.engine.ask, &cell.engine.ask)),
+    ("destination's CPU", |cell| there(cell, |it| &it.cpu, &cell.cpu)),
 ];
+
+/// A destination's value where it is another than its source's: else an axis that is not crossed would change with the
+/// source's.
+fn there<'a>(cell: &'a Cell, value: fn(&Destination) -> &String, here: &str) -> &'a str {
+    cell.destination
+        .as_ref()
+        .map(value)
+        .filter(|there| *there != here)
+        .map_or("like its source", String::as_str)
+}
 
 /// On each axis, the values that occur in a whole report.
 pub(super) struct Axes<'a>([Vec<&'a str>; AXES.len()]);
@@ -207,7 +222,7 @@ fn products<'a>(cells: &[&'a Cell]) -> Vec<Product<'a>> {
     let points = cells.iter().map(|cell| AXES.map(|(_, value)| vec![value(cell)]));
     let mut products: Vec<Product<'a>> = points.filter(|point| seen.insert(point.clone())).collect();
     // Where a failure depends on kernel and CRIU, these are said apart; the rest folds first.
-    for axis in [0, 3, 4, 5, 6, 1, 2] {
+    for axis in [0, 3, 4, 5, 6, 9, 10, 1, 2, 8, 11, 7] {
         let mut places: HashMap<Product<'a>, usize> = HashMap::new();
         let mut merged: Vec<Product<'a>> = Vec::new();
         for mut product in products {

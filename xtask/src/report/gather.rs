@@ -15,7 +15,7 @@ pub fn gather(plan: &Plan, record: &RunRecord, insight: &Insight<'_>) -> Report 
     let mut repeats: BTreeMap<CellId, Vec<&PlannedCell>> = BTreeMap::new();
     let mut order = Vec::new();
     for cell in &plan.cell {
-        let first = CellId::new(&cell.scenario, &cell.host, 1);
+        let first = cell.repeated(1).id;
         if !repeats.contains_key(&first) {
             order.push(first.clone());
         }
@@ -53,11 +53,12 @@ fn seen(
     cell: &PlannedCell,
     insight: &Insight<'_>,
 ) -> (Verdict, Option<Vec<Diagnosis>>) {
-    let facts = record.cells.get(&cell.id).and_then(|played| played.facts.values().next());
+    let none = BTreeMap::new();
+    let facts = record.cells.get(&cell.id).map_or(&none, |played| &played.facts);
     let verdict = plain_verdict(plan, record, cell);
     let diagnosis = (verdict.kind == Kind::Fail).then(|| {
         let failed = described(plan, cell, &verdict);
-        insight.explain(&facts.into_iter().fold(failed, Cell::observed), &as_asked(plan, cell, &verdict))
+        insight.explain(&failed.observed(facts), &as_asked(plan, cell, &verdict))
     });
     // Only the best: what it may also be is no proof that it is the known one.
     let rules: Vec<&str> = diagnosis.iter().flatten().take(1).map(|it| it.rule.as_str()).collect();
@@ -93,9 +94,7 @@ fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell], insight: &I
     let played = record.cells.get(&repeats[index].id);
     let mut cell = described(plan, repeats[0], &all);
     if let Some(played) = played {
-        if let Some(facts) = played.facts.values().next() {
-            cell = cell.observed(facts);
-        }
+        cell = cell.observed(&played.facts);
         cell.logs = logs(repeats[index], played, &all);
     }
     cell.diagnosis = diagnoses[index].take();
@@ -103,7 +102,7 @@ fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell], insight: &I
 }
 
 fn described(plan: &Plan, cell: &PlannedCell, verdict: &Verdict) -> Cell {
-    Cell::new(cell.id.clone(), &cell.scenario, &cell.host, &plan.provider, verdict)
+    Cell::new(cell, &plan.provider, verdict)
 }
 
 /// The logs of the step that failed, the story as it was played, then the others as they came.

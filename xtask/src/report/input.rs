@@ -9,7 +9,8 @@ use crate::diagnose::Diagnosis;
 use crate::engine;
 use crate::judge::{Kind, Verdict};
 use crate::known_bug::KnownAs;
-use crate::model::{CellId, GuestFacts, HostAsk, Stage};
+use crate::model::{CellId, GuestFacts, HostAsk, Role, Stage};
+use crate::plan::PlannedCell;
 
 /// A whole report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +72,9 @@ pub struct Cell {
     pub engine: Engine,
     /// The CPU model that was asked for.
     pub cpu: String,
+    /// The second host of a move whose plan crosses hosts; `null` where there is none, or it is like the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
     /// The provider's name.
     pub provider: String,
     /// The outcome.
@@ -93,16 +97,17 @@ pub struct Cell {
 
 impl Cell {
     /// A cell as it was asked for, with its verdict; what its guests reported and its logs are added to it.
-    pub fn new(id: CellId, scenario: &str, host: &HostAsk, provider: &str, verdict: &Verdict) -> Self {
-        let HostAsk { kernel, userland, criu, engine, cpu } = host;
+    pub fn new(cell: &PlannedCell, provider: &str, verdict: &Verdict) -> Self {
+        let Destination { kernel, userland, criu, engine, cpu } = Destination::asked(&cell.host);
         Self {
-            id,
-            scenario: scenario.to_owned(),
-            kernel: Kernel { asked: kernel.clone(), ..Kernel::default() },
-            userland: Userland { asked: userland.clone(), ..Userland::default() },
-            criu: Criu { asked: criu.clone(), ..Criu::default() },
-            engine: Engine::asked(engine),
-            cpu: cpu.clone(),
+            id: cell.id.clone(),
+            scenario: cell.scenario.clone(),
+            kernel,
+            userland,
+            criu,
+            engine,
+            cpu,
+            destination: cell.destination.as_ref().map(Destination::asked),
             provider: provider.to_owned(),
             verdict: verdict.kind,
             stage: verdict.stage,
@@ -114,21 +119,66 @@ impl Cell {
         }
     }
 
-    /// The same with what its first guest reported.
+    /// The same with what its guests reported, by their parts.
     #[must_use]
-    pub fn observed(mut self, facts: &GuestFacts) -> Self {
-        self.kernel.observed = said(&facts.kernel);
-        self.userland.observed = said(&facts.userland);
-        self.userland.glibc = said(&facts.glibc);
-        self.criu.observed = said(&facts.criu);
-        self.criu.libc = said(&facts.criu_libc);
-        if self.engine.name == "criu" {
-            self.engine.observed.clone_from(&self.criu.observed);
-        } else {
-            self.engine.observed = said(&facts.engine);
-            self.engine.stack.clone_from(&facts.stack);
+    pub fn observed(mut self, facts: &BTreeMap<Role, GuestFacts>) -> Self {
+        if let Some(facts) = facts.get(&Role::Source) {
+            let Self { kernel, userland, criu, engine, .. } = &mut self;
+            observe(facts, kernel, userland, criu, engine);
+        }
+        if let (Some(there), Some(facts)) = (&mut self.destination, facts.get(&Role::Destination)) {
+            let Destination { kernel, userland, criu, engine, .. } = there;
+            observe(facts, kernel, userland, criu, engine);
         }
         self
+    }
+}
+
+fn observe(
+    facts: &GuestFacts,
+    kernel: &mut Kernel,
+    userland: &mut Userland,
+    criu: &mut Criu,
+    engine: &mut Engine,
+) {
+    kernel.observed = said(&facts.kernel);
+    userland.observed = said(&facts.userland);
+    userland.glibc = said(&facts.glibc);
+    criu.observed = said(&facts.criu);
+    criu.libc = said(&facts.criu_libc);
+    if engine.name == "criu" {
+        engine.observed.clone_from(&criu.observed);
+    } else {
+        engine.observed = said(&facts.engine);
+        engine.stack.clone_from(&facts.stack);
+    }
+}
+
+/// Where a program is moved to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The root file system.
+    pub userland: Userland,
+    /// The CRIU.
+    pub criu: Criu,
+    /// Who drives CRIU.
+    pub engine: Engine,
+    /// The CPU model that was asked for.
+    pub cpu: String,
+}
+
+impl Destination {
+    fn asked(host: &HostAsk) -> Self {
+        let HostAsk { kernel, userland, criu, engine, cpu } = host;
+        Self {
+            kernel: Kernel { asked: kernel.clone(), ..Kernel::default() },
+            userland: Userland { asked: userland.clone(), ..Userland::default() },
+            criu: Criu { asked: criu.clone(), ..Criu::default() },
+            engine: Engine::asked(engine),
+            cpu: cpu.clone(),
+        }
     }
 }
 
@@ -227,7 +277,7 @@ mod tests {
             known: None,
             seconds: Some(6.5),
         };
-        let asked = Cell::new(CellId::new("counter", &host, 1), "counter", &host, "qemu", &verdict);
+        let asked = Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict);
         assert_eq!((&asked.kernel.observed, &asked.criu.libc, &asked.reason), (&None, &None, &None));
         let facts = GuestFacts {
             kernel: "6.12.117+deb13-cloud-amd64".into(),
@@ -238,6 +288,9 @@ mod tests {
             ..GuestFacts::default()
         };
         let sample = sample::any_cell();
-        assert_eq!(asked.observed(&facts), Cell { logs: Vec::new(), ..sample });
+        assert_eq!(
+            asked.observed(&BTreeMap::from([(Role::Source, facts)])),
+            Cell { logs: Vec::new(), ..sample }
+        );
     }
 }

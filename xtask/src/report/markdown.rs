@@ -54,17 +54,17 @@ fn summary(report: &Report) -> String {
     format!("**{}{counts}**{date}.", counted(report.cells.len()))
 }
 
-fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group<'_>) {
+fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group) {
     let _ = writeln!(text, "## {}\n", escaped(&capitalized(&group.heading.join(", "))));
     let digits = matrix.digits();
-    let crius = group.crius.iter().map(|criu| match digits.as_str() {
-        "" => format!("CRIU {}", escaped(criu)),
-        digits => format!("CRIU {}<br>`{digits}`", escaped(criu)),
+    let heads = group.columns.iter().map(|head| match digits.as_str() {
+        "" => escaped(head),
+        digits => format!("{}<br>`{digits}`", escaped(head)),
     });
-    push_row(text, std::iter::once("kernel".to_owned()).chain(crius));
-    push_row(text, std::iter::repeat_n("---".to_owned(), group.crius.len() + 1));
-    for (row, kernel) in group.kernels.iter().enumerate() {
-        let squares = (0..group.crius.len()).map(|column| {
+    push_row(text, std::iter::once(escaped(group.corner)).chain(heads));
+    push_row(text, std::iter::repeat_n("---".to_owned(), group.columns.len() + 1));
+    for (row, name) in group.rows.iter().enumerate() {
+        let squares = (0..group.columns.len()).map(|column| {
             let shown = matrix.shown(group, row, column);
             let plain = shown.text(&Style::FILE, matrix.scenarios.len());
             match shown {
@@ -74,7 +74,7 @@ fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group<'_>) {
                 Shown::All(_) | Shown::Counts(_) | Shown::Empty => plain,
             }
         });
-        push_row(text, std::iter::once(escaped(kernel)).chain(squares));
+        push_row(text, std::iter::once(escaped(name)).chain(squares));
     }
     text.push('\n');
 }

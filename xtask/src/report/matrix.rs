@@ -1,9 +1,10 @@
 //! Lays the cells out: one group per userland, engine and CPU; in it kernels by CRIUs; in each square one verdict
-//! per scenario. The terminal and Markdown draw the same.
+//! per scenario. Moves between unlike hosts are tables of their own: in each, sources by destinations. The terminal and
+//! Markdown draw the same.
 
 use std::collections::HashMap;
 
-use super::{Cell, Report, Style};
+use super::{Cell, Report, Style, moves};
 use crate::judge::Kind;
 
 /// With more scenarios than this a square counts instead of marking each: nobody finds the 23rd mark.
@@ -14,17 +15,19 @@ pub(super) struct Matrix<'a> {
     /// The scenarios in the order of their marks.
     pub(super) scenarios: Vec<&'a str>,
     /// The groups, in the order of their first cell.
-    pub(super) groups: Vec<Group<'a>>,
+    pub(super) groups: Vec<Group>,
 }
 
 /// One table.
-pub(super) struct Group<'a> {
+pub(super) struct Group {
     /// `trixie · criu · CPU max`.
     pub(super) heading: Vec<String>,
-    /// Its rows.
-    pub(super) kernels: Vec<&'a str>,
-    /// Its columns.
-    pub(super) crius: Vec<&'a str>,
+    /// What its rows are: `kernel`.
+    pub(super) corner: &'static str,
+    /// Its rows: kernels, or where moves begin.
+    pub(super) rows: Vec<String>,
+    /// Its columns: CRIUs, or where moves go to, as their heads say.
+    pub(super) columns: Vec<String>,
     squares: HashMap<(usize, usize), Square>,
     /// Which scenarios have a cell anywhere in the group.
     planned: Vec<bool>,
@@ -53,15 +56,24 @@ impl<'a> Matrix<'a> {
             scenarios.place(&cell.scenario);
         }
         let providers = distinct(report.cells.iter().map(|cell| cell.provider.as_str()));
-        let mut keys = HashMap::new();
-        let mut builders: Vec<Builder<'a>> = Vec::new();
+        let with_provider = providers.len() > 1;
+        let crossed = moves::crossed(report);
+        let mut builders: Vec<Builder> = Vec::new();
         for cell in &report.cells {
-            let key = (&cell.userland.asked, &cell.engine.ask, &cell.cpu, &cell.provider);
-            let at = *keys.entry(key).or_insert_with(|| {
-                builders.push(Builder::new(cell, providers.len() > 1));
+            let mut place = match &cell.destination {
+                None => stays(cell),
+                Some(destination) => moves::place(cell, destination, &crossed),
+            };
+            if with_provider {
+                place.heading.push(format!("provider {}", cell.provider));
+            }
+            let mut groups = builders.iter();
+            let known = groups.position(|it| it.corner == place.corner && it.heading == place.heading);
+            let at = known.unwrap_or_else(|| {
+                builders.push(Builder::new(&place));
                 builders.len() - 1
             });
-            builders[at].add(cell, scenarios.place(&cell.scenario), scenarios.names.len());
+            builders[at].add(cell, place, scenarios.place(&cell.scenario), scenarios.names.len());
         }
         let groups = builders.into_iter().map(Builder::build).collect();
         Self { scenarios: scenarios.names, groups }
@@ -82,8 +94,8 @@ impl<'a> Matrix<'a> {
         if self.is_marked() { (0..self.scenarios.len()).map(Self::digit).collect() } else { String::new() }
     }
 
-    pub(super) fn shown(&self, group: &Group<'_>, kernel: usize, criu: usize) -> Shown {
-        let Some(square) = group.squares.get(&(kernel, criu)) else { return Shown::Empty };
+    pub(super) fn shown(&self, group: &Group, row: usize, column: usize) -> Shown {
+        let Some(square) = group.squares.get(&(row, column)) else { return Shown::Empty };
         let planned =
             || square.iter().zip(&group.planned).filter(|(_, planned)| **planned).map(|(kind, _)| *kind);
         match planned().next().flatten() {
@@ -104,9 +116,9 @@ impl<'a> Matrix<'a> {
         let mut seen = Vec::new();
         let mut gaps = false;
         for group in &self.groups {
-            for kernel in 0..group.kernels.len() {
-                for criu in 0..group.crius.len() {
-                    match self.shown(group, kernel, criu) {
+            for row in 0..group.rows.len() {
+                for column in 0..group.columns.len() {
+                    match self.shown(group, row, column) {
                         Shown::Marks(marks) => {
                             gaps |= marks.contains(&None);
                             seen.extend(marks.into_iter().flatten());
@@ -155,35 +167,50 @@ impl<'a> Order<'a> {
     }
 }
 
-struct Builder<'a> {
+/// In which table a cell is, and where in it.
+pub(super) struct Place {
+    pub(super) heading: Vec<String>,
+    pub(super) corner: &'static str,
+    pub(super) row: String,
+    pub(super) column: String,
+}
+
+fn stays(cell: &Cell) -> Place {
+    Place {
+        heading: vec![
+            format!("userland {}", cell.userland.asked),
+            format!("engine {}", cell.engine.ask),
+            format!("CPU {}", cell.cpu),
+        ],
+        corner: "kernel",
+        row: cell.kernel.asked.clone(),
+        column: format!("CRIU {}", cell.criu.asked),
+    }
+}
+
+struct Builder {
     heading: Vec<String>,
-    kernels: Order<'a>,
-    crius: Order<'a>,
+    corner: &'static str,
+    rows: Vec<String>,
+    columns: Vec<String>,
     squares: HashMap<(usize, usize), Square>,
     planned: Vec<bool>,
 }
 
-impl<'a> Builder<'a> {
-    fn new(cell: &Cell, with_provider: bool) -> Self {
-        let mut heading = vec![
-            format!("userland {}", cell.userland.asked),
-            format!("engine {}", cell.engine.ask),
-            format!("CPU {}", cell.cpu),
-        ];
-        if with_provider {
-            heading.push(format!("provider {}", cell.provider));
-        }
+impl Builder {
+    fn new(place: &Place) -> Self {
         Self {
-            heading,
-            kernels: Order::default(),
-            crius: Order::default(),
+            heading: place.heading.clone(),
+            corner: place.corner,
+            rows: Vec::new(),
+            columns: Vec::new(),
             squares: HashMap::new(),
             planned: Vec::new(),
         }
     }
 
-    fn add(&mut self, cell: &'a Cell, scenario: usize, scenarios: usize) {
-        let at = (self.kernels.place(&cell.kernel.asked), self.crius.place(&cell.criu.asked));
+    fn add(&mut self, cell: &Cell, place: Place, scenario: usize, scenarios: usize) {
+        let at = (index_of(&mut self.rows, place.row), index_of(&mut self.columns, place.column));
         let square = self.squares.entry(at).or_default();
         square.resize(scenarios, None);
         square[scenario] = Some(together(square[scenario], cell.verdict));
@@ -191,10 +218,17 @@ impl<'a> Builder<'a> {
         self.planned[scenario] = true;
     }
 
-    fn build(self) -> Group<'a> {
-        let Self { heading, kernels, crius, squares, planned } = self;
-        Group { heading, kernels: kernels.names, crius: crius.names, squares, planned }
+    fn build(self) -> Group {
+        let Self { heading, corner, rows, columns, squares, planned } = self;
+        Group { heading, corner, rows, columns, squares, planned }
     }
+}
+
+fn index_of(names: &mut Vec<String>, name: String) -> usize {
+    names.iter().position(|known| *known == name).unwrap_or_else(|| {
+        names.push(name);
+        names.len() - 1
+    })
 }
 
 /// One mark for all repeats of a cell: by turns is flaky, else what needs a look wins.

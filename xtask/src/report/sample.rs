@@ -49,6 +49,7 @@ pub(super) fn cell(scenario: &str, kernel: &str, userland: &str, criu: &str) -> 
         },
         engine: Engine { observed: Some(criu.into()), ..Engine::asked("criu") },
         cpu: "max".into(),
+        destination: None,
         provider: "qemu".into(),
         verdict: Kind::Pass,
         stage: None,

@@ -68,22 +68,23 @@ pub(super) fn summary(report: &Report, style: &Style) -> String {
     format!("{}: {}", counted(report.cells.len()), counts.join(", ")).trim_end_matches(": ").to_owned()
 }
 
-fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group<'_>, style: &Style) {
+fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group, style: &Style) {
     let _ = writeln!(text, "{}\n", style.bold(&group.heading.join(", ")));
     let digits = matrix.digits();
     let square =
         |row, column| matrix.shown(group, row, column).text(style, matrix.scenarios.len()).chars().count();
     let column = |column: usize| {
-        let heading = "CRIU ".len() + group.crius[column].chars().count();
-        let squares = (0..group.kernels.len()).map(|row| square(row, column));
+        let heading = group.columns[column].chars().count();
+        let squares = (0..group.rows.len()).map(|row| square(row, column));
         squares.max().unwrap_or(0).max(heading).max(digits.len())
     };
-    let first = group.kernels.iter().map(|kernel| kernel.chars().count()).chain([6]).max().unwrap_or(6) + 2;
+    let names = group.rows.iter().map(String::as_str).chain([group.corner]);
+    let first = names.map(|name| name.chars().count()).max().unwrap_or(0) + 2;
     let mut from = 0;
-    while from < group.crius.len() {
+    while from < group.columns.len() {
         // As many columns as fit, and one at least.
         let mut width = first;
-        let fits = (from..group.crius.len()).take_while(|at| {
+        let fits = (from..group.columns.len()).take_while(|at| {
             // The blanks between columns; the last has none that are seen.
             width += column(*at) + 3;
             width <= style.width + 3
@@ -98,8 +99,8 @@ fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group<'_>, style: 
 fn push_table(
     text: &mut String,
     matrix: &Matrix<'_>,
-    group: &Group<'_>,
-    crius: std::ops::Range<usize>,
+    group: &Group,
+    columns: std::ops::Range<usize>,
     style: &Style,
 ) {
     let mut table = Table::new();
@@ -108,12 +109,12 @@ fn push_table(
     table.set_content_arrangement(ContentArrangement::Disabled);
     let digits = matrix.digits();
     let head =
-        group.crius[crius.clone()].iter().map(|criu| format!("CRIU {criu}\n{digits}").trim_end().to_owned());
-    table.set_header(std::iter::once("kernel".to_owned()).chain(head));
+        group.columns[columns.clone()].iter().map(|head| format!("{head}\n{digits}").trim_end().to_owned());
+    table.set_header(std::iter::once(group.corner.to_owned()).chain(head));
     let mut inks = Inks::default();
-    for (row, kernel) in group.kernels.iter().enumerate() {
-        let mut cells = vec![(*kernel).to_owned()];
-        for column in crius.clone() {
+    for (row, name) in group.rows.iter().enumerate() {
+        let mut cells = vec![name.clone()];
+        for column in columns.clone() {
             let shown = matrix.shown(group, row, column);
             let plain = shown.text(style, matrix.scenarios.len());
             cells.push(inks.stand_in(&plain, in_colour(&shown, &plain, style)));

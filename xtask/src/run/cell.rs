@@ -114,7 +114,12 @@ impl CellRun<'_> {
                 .lower(step, &self.scene())
                 .map_err(|refusal| Stop::Broken(format!("planned although {refusal}")))?;
             for (at, action) in actions.iter().enumerate() {
-                self.act(hosts, number, step, action, at + 1 == actions.len())?;
+                let last = at + 1 == actions.len();
+                let acted = self.act(hosts, number, step, action, last);
+                if last && matches!(acted, Err(Stop::Told)) && step.on == Role::Destination {
+                    self.fall_back(hosts, number, step)?;
+                }
+                acted?;
             }
             if matches!(step.verb, Verb::PowerCut { .. }) {
                 power::cut(self, hosts, number, step.on)?;

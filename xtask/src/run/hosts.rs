@@ -17,17 +17,11 @@ impl CellRun<'_> {
     /// All hosts come up side by side: every one is begun before the first is waited for.
     pub(super) fn make_hosts(&self, hosts: &mut Hosts) -> Result<(), Stop> {
         let begun = Instant::now();
-        let prepare = preparation(self.engine, &self.cell.host, self.files);
         for role in self.story.roles() {
             let Plan { memory_mib, cpus, .. } = *self.plan;
-            let launch = Launch {
-                ask: &self.cell.host,
-                role,
-                memory_mib,
-                cpus,
-                folder: self.folder,
-                prepare: &prepare,
-            };
+            let ask = self.cell.on(role);
+            let prepare = preparation(self.engine, ask, self.files);
+            let launch = Launch { ask, role, memory_mib, cpus, folder: self.folder, prepare: &prepare };
             let host = self.provider.launch(&launch);
             self.tell_notes();
             hosts.insert(role, host.map_err(|error| Stop::Broken(error.to_string()))?);

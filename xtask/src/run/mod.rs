@@ -5,6 +5,7 @@ mod cell;
 mod environment;
 mod evidence;
 mod facts;
+mod fall_back;
 mod hang;
 mod hosts;
 mod images;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::engine::Sabotage;
-use crate::plan::Axes;
+use crate::plan::{Axes, To};
 use crate::run::Images;
 
 #[derive(Clone, Debug, Default, Args)]
@@ -31,6 +31,21 @@ pub(in crate::cli) struct Arguments {
     /// Scenarios, by name or glob
     #[arg(long)]
     pub(super) scenario: Vec<String>,
+    /// Kernels that stories with a second host move to; on an axis that is not named the two are alike
+    #[arg(long, value_name = "KERNEL")]
+    pub(super) to_kernel: Vec<String>,
+    /// Userlands that they move to
+    #[arg(long, value_name = "USERLAND")]
+    pub(super) to_userland: Vec<String>,
+    /// CRIUs that they move to
+    #[arg(long, value_name = "CRIU")]
+    pub(super) to_criu: Vec<String>,
+    /// Engines that they move to: other versions of the same one
+    #[arg(long, value_name = "ENGINE")]
+    pub(super) to_engine: Vec<String>,
+    /// CPU models that they move to
+    #[arg(long, value_name = "CPU")]
+    pub(super) to_cpu: Vec<String>,
     /// What containers are made of: a rootfs tar, or what `docker save` or `podman save` wrote; the userland's busybox
     /// when left out
     #[arg(long, value_name = "FILE")]
@@ -45,7 +60,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Take up an interrupted run: the one in DIR, or the newest
-    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "image", "sabotage"])]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "image", "sabotage", "to_kernel", "to_userland", "to_criu", "to_engine", "to_cpu"])]
     #[expect(clippy::option_option, reason = "absent, without a folder, and with one are three things")]
     pub(super) resume: Option<Option<PathBuf>>,
     /// Hold the run against an earlier one: a run folder, or its report.json. The exit status is then 1 only for a
@@ -99,6 +114,13 @@ impl Arguments {
             engine: self.engine.clone(),
             cpu: self.cpu.clone(),
             scenario: self.scenario.clone(),
+            to: To {
+                kernel: self.to_kernel.clone(),
+                userland: self.to_userland.clone(),
+                criu: self.to_criu.clone(),
+                engine: self.to_engine.clone(),
+                cpu: self.to_cpu.clone(),
+            },
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn replay(
 fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
     let library = places::library()?;
     let stories = library.matching(&profile.scenario)?;
-    for name in &profile.engine {
+    for name in profile.engine.iter().chain(profile.to.iter().flat_map(|to| &to.engine)) {
         engine::named(name, None).with_context(|| scenarios::unknown_engine(name))?;
     }
     // A known bug of a scenario that nobody has would never be noticed.

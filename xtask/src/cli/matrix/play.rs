@@ -161,7 +161,7 @@ impl Stage<'_> {
             images: self.arguments.images,
             tell: self.tell,
         };
-        if let Some(reason) = self.installed.unfit.get(&cell.host) {
+        if let Some(reason) = cell.hosts().find_map(|host| self.installed.unfit.get(host)) {
             run.skip(reason);
             self.progress.judged(&cell.id, &self.verdict(cell));
             return ControlFlow::Continue(());

@@ -89,11 +89,10 @@ impl Case {
 
 /// Without what other cells stand on.
 fn narrowed(mut lock: Lock, cell: &PlannedCell) -> Lock {
-    let host = &cell.host;
-    let engine = engine_key(&host.engine, &host.userland);
-    lock.kernels.retain(|name, _| *name == host.kernel);
-    lock.userlands.retain(|name, _| *name == host.userland);
-    lock.crius.retain(|name, _| *name == host.criu);
-    lock.engines.retain(|name, _| *name == engine);
+    let hosts: Vec<_> = cell.hosts().collect();
+    lock.kernels.retain(|name, _| hosts.iter().any(|host| *name == host.kernel));
+    lock.userlands.retain(|name, _| hosts.iter().any(|host| *name == host.userland));
+    lock.crius.retain(|name, _| hosts.iter().any(|host| *name == host.criu));
+    lock.engines.retain(|name, _| hosts.iter().any(|host| *name == engine_key(&host.engine, &host.userland)));
     lock
 }

@@ -8,8 +8,7 @@ use crate::cli::{matrix, places};
 use crate::diagnose::Rulebook;
 use crate::interrupt;
 use crate::judge::Kind;
-use crate::model::CellId;
-use crate::plan::{Plan, PlannedCell};
+use crate::plan::Plan;
 use crate::record::{self, Paths};
 use crate::report::{Insight, verdict_of};
 use crate::run::Images;
@@ -22,10 +21,8 @@ pub(super) fn replay(
     images: Images,
     offline: bool,
 ) -> anyhow::Result<Replays> {
-    let PlannedCell { scenario, host, .. } = &case.planned;
-    let again =
-        |repeat| PlannedCell { id: CellId::new(scenario, host, repeat), repeat, ..case.planned.clone() };
-    let plan = Plan { cell: (1..=times).map(again).collect(), ..case.plan.clone() };
+    let again = (1..=times).map(|repeat| case.planned.repeated(repeat));
+    let plan = Plan { cell: again.collect(), ..case.plan.clone() };
     matrix::replay(&plan, &case.lock, out, images, offline)?;
     if interrupt::happened() {
         anyhow::bail!("interrupted");

@@ -1,0 +1,41 @@
+//! A move whose restore failed: what is left of the program on the destination is ended, and it is restored where it came
+//! from. Nothing of it decides; the verdict tells of the copies that run afterwards.
+
+use std::path::Path;
+
+use super::cell::{CellRun, Hosts, Stop, host};
+use super::{evidence, look};
+use crate::engine::WORK_FOLDER;
+use crate::model::{Action, Expectation, Place, Role, Step, Verb};
+
+impl CellRun<'_> {
+    /// Brings a program back that step `number` could not restore on the destination.
+    pub(super) fn fall_back(&self, hosts: &mut Hosts, number: usize, failed: &Step) -> Result<(), Stop> {
+        let Verb::Restore { from, dir, .. } = &failed.verb else { return Ok(()) };
+        let back = Verb::Restore { from: from.clone(), dir: *dir, fresh: false };
+        let steps = [
+            Step { on: Role::Destination, ..Step::plain(Verb::Kill) },
+            Step { opts: failed.opts.clone(), ..Step::plain(back) },
+            Step::plain(Verb::Expect(Expectation::Running)),
+        ];
+        for step in &steps {
+            // What the engine has no notion of, it cannot do here either.
+            for action in self.engine.lower(step, &self.scene()).unwrap_or_default() {
+                let Action::Run(role, mut command) = action else { continue };
+                // Its logs have the names of those that tell of the failure.
+                let logs = std::mem::take(&mut command.keep);
+                self.run(hosts, number, role, &command, false)?;
+                for log in logs {
+                    let name = Path::new(&log).file_name().unwrap_or_default().to_string_lossy();
+                    let name = format!("back/{name}");
+                    evidence::keep(self, host(hosts, role)?, &format!("{WORK_FOLDER}/{log}"), &name)
+                        .map_err(|how| Stop::Lost(role, how))?;
+                }
+            }
+        }
+        for on in [Role::Source, Role::Destination] {
+            look::observe(self, hosts, number, &Place::host(on))?;
+        }
+        Ok(())
+    }
+}
