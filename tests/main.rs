@@ -12,6 +12,7 @@ mod engines;
 mod knowledge;
 mod known_bugs;
 mod layers;
+mod moves;
 mod nightly;
 mod repro;
 mod resume;

@@ -44,3 +44,5 @@ for file in *; do
 	cp "$file" "$root/work/"
 	libraries "$file"
 done
+
+[ ! -e image.tar ] || echo "made of image.tar: $(ls "$root" | xargs)"

@@ -131,3 +131,30 @@ fn starts_when_due(first: &Tick, due: &Due) -> Finding {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::past::{CONTINUES, Past, Program, dump, restore};
+    use super::super::{Kind, judge};
+    use super::*;
+    use crate::model::{PEER, Role};
+
+    /// podman carries a container's log with its checkpoint; that nobody has connected to its port changes nothing.
+    #[test]
+    fn a_carried_log_of_a_service_that_has_no_peer() {
+        let mut program = Program::new();
+        let (here, there) = (Role::Source, Role::Destination);
+        let mut past = Past::new()
+            .step(Verb::Start, here, &program.tick(5), &[321])
+            .step(dump(false), here, &program.tick(1), &[])
+            .transfer(&[])
+            .step(restore(), there, "", &[321])
+            .step(CONTINUES, there, &program.tick(5), &[321]);
+        past.record.steps[2].observations[1].outputs.clear();
+        for look in past.record.steps.iter_mut().flat_map(|step| &mut step.observations) {
+            look.outputs.insert(PEER.file.to_owned(), String::new());
+        }
+        let verdict = judge(&past.story, &past.record);
+        assert_eq!((verdict.kind, verdict.reason.as_str()), (Kind::Pass, ""));
+    }
+}

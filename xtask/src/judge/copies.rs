@@ -31,3 +31,53 @@ fn goes_on(history: &History<'_>, step: usize) -> bool {
     let before = history.last_look_before(&place, step).and_then(ticks);
     now > before
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::past::{Past, Program, dump, restore};
+    use super::super::{Kind, judge};
+    use super::*;
+    use crate::model::{Exit, Observation};
+
+    /// A move whose restore failed, and what was seen of both hosts when it had been brought back.
+    fn moved(told: u64, here: &[i32], there: &[i32]) -> Past {
+        let mut program = Program::new();
+        let source = Role::Source;
+        let mut past = Past::new()
+            .step(Verb::Start, source, &program.tick(2), &[321])
+            .step(Verb::Ticks(5), source, &program.tick(5), &[321])
+            .step(dump(false), source, &program.tick(1), &[])
+            .transfer(&[])
+            .step(restore(), Role::Destination, "", there)
+            .command(Exit::Status(1), "no");
+        let stat = |alive: &[i32]| {
+            let line = |pid: &i32| format!("{pid} (ticker) S 1 {pid} 321 0 -1 4194560\n");
+            "1 (init) S 0 1 1 0 -1 4194560\n".to_owned() + &alive.iter().map(line).collect::<String>()
+        };
+        let mut output = past.record.steps[3].observations[0].outputs.clone();
+        output.values_mut().for_each(|text| text.push_str(&program.tick(told)));
+        let look =
+            Observation { outputs: output, stat: stat(here), pid: Some(321), ..Observation::default() };
+        past.record.steps.last_mut().unwrap().observations.push(look);
+        past
+    }
+
+    #[rstest]
+    #[case::back(5, &[321], &[], "exit status 1; the one copy goes on where it came from")]
+    #[case::stuck(0, &[321], &[], "exit status 1; the one copy stands still where it came from")]
+    #[case::there(0, &[], &[321], "exit status 1; the one copy is on the destination")]
+    #[case::both(5, &[321], &[321], "exit status 1; two copies run")]
+    #[case::none(0, &[], &[], "exit status 1; no copy is left running")]
+    fn the_verdict_says_which_copy_runs(
+        #[case] told: u64,
+        #[case] here: &[i32],
+        #[case] there: &[i32],
+        #[case] reason: &str,
+    ) {
+        let past = moved(told, here, there);
+        let verdict = judge(&past.story, &past.record);
+        assert_eq!((verdict.kind, verdict.reason.as_str()), (Kind::Fail, reason));
+    }
+}
