@@ -123,6 +123,7 @@ fn played(provider: &Scripted) -> (Verdict, RunRecord) {
         provider: word("scripted"),
         memory_mib: 1,
         cpus: 1,
+        image: None,
         sabotage: None,
         cell: vec![cell.clone()],
         skipped: Vec::new(),

@@ -48,6 +48,9 @@ fn ours_are_sound() {
             "many-processes",
             "many-processes+init",
             "migrate",
+            "migrate-address",
+            "migrate-any-cpu",
+            "migrate-strict-cpu",
             "network",
             "network-refused",
             "network-talking",
@@ -60,7 +63,9 @@ fn ours_are_sound() {
             "self",
             "self+unconfined",
             "threads-and-timers",
-            "warm-start"
+            "warm-start",
+            "warm-start-python",
+            "warm-start-redis"
         ]
     );
 }
@@ -87,7 +92,7 @@ fn our_profiles_are_sound() {
 fn a_typo_shows_the_line_and_the_legal_words() {
     let text = format!("{HEAD}\n[[step]]\nstart = \"counter\"\n\n[[step]]\ndmup = \"one\"\n");
     insta::assert_snapshot!(error(&text), @r#"
-    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, `start-again`, `remove`, `connect`, `exec`, `forget`, `checkpoints`, `stop-daemon`, `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`, `on`, `container`, `dir`, `talks-on`, `force`, `refused`, `hangs`, `deadline`, `parent`, `leave-running`, `amid`, `opts`
+    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, `start-again`, `remove`, `connect`, `reach`, `exec`, `forget`, `checkpoints`, `stop-daemon`, `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`, `on`, `container`, `dir`, `talks-on`, `force`, `refused`, `hangs`, `deadline`, `parent`, `leave-running`, `amid`, `opts`
      --> scenarios/story.toml:7:1
       |
     7 | dmup = "one"
@@ -104,7 +109,7 @@ fn a_workload_that_nobody_has() {
     4 | start = "conuter"
       |         ^^^^^^^^^
       |
-    help: the workloads are `counter`, `fork-app`, `ticker`, `files`, `threads`, `service`, `timerfd`, `talker`
+    help: the workloads are `counter`, `fork-app`, `ticker`, `files`, `threads`, `service`, `timerfd`, `talker`, `redis`, `pyservice`
     "#);
 }
 

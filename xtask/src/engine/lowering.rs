@@ -290,6 +290,19 @@ mod tests {
         assert!(lines.contains(expected), "{lines}");
     }
 
+    #[rstest]
+    #[case("docker", "answer=$(ip netns exec outside busybox nc -w 10 192.0.2.1 7000 </dev/null)")]
+    #[case(
+        "podman",
+        "grep -qF \"$nonce\" \"$(podman inspect --format '{{.HostConfig.LogConfig.Path}}' looper)\""
+    )]
+    #[case("runc", "runc has no network of its own: it publishes no port")]
+    #[case("criu", "criu has no containers")]
+    fn a_service_is_reached_from_outside(#[case] engine: &str, #[case] expected: &str) {
+        let lines = lowered(engine, Verb::Reach);
+        assert!(lines.contains(expected), "{lines}");
+    }
+
     #[test]
     fn a_peer_talks_from_outside_of_the_host() {
         let lines = lowered("docker", Verb::Connect { talks_on: false });

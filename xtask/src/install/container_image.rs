@@ -119,15 +119,14 @@ fn unpacked(
     for entry in tar.entries().map_err(InstallError::file(archive))? {
         let mut entry = entry.map_err(InstallError::file(archive))?;
         let path = plain_path(&entry.path().map_err(InstallError::file(archive))?);
-        for (at, _) in names.iter().enumerate().filter(|(_, name)| plain_path(name) == path) {
+        // Two layers of one name are one layer twice: the second lays nothing new over the first.
+        if let Some(at) = names.iter().position(|name| plain_path(name) == path) {
             let (packed, plain) = (dir.join("layer"), dir.join(format!("layer-{at}.tar")));
             let mut file = File::create(&packed).map_err(InstallError::file(&packed))?;
             std::io::copy(&mut entry, &mut file).map_err(InstallError::file(&packed))?;
             decompress(&packed, &plain)?;
             std::fs::remove_file(&packed).map_err(InstallError::file(&packed))?;
             found[at] = Some(plain);
-            // Two layers of one name are one layer twice: the second lays nothing new over the first.
-            break;
         }
     }
     let missing = |name: &PathBuf| not_an_image(image, &format!("its layer {} is not in it", name.display()));

@@ -13,29 +13,38 @@ impl CellRun<'_> {
     pub(super) fn fall_back(&self, hosts: &mut Hosts, number: usize, failed: &Step) -> Result<(), Stop> {
         let Verb::Restore { from, dir, .. } = &failed.verb else { return Ok(()) };
         let back = Verb::Restore { from: from.clone(), dir: *dir, fresh: false };
-        let steps = [
-            Step { on: Role::Destination, ..Step::plain(Verb::Kill) },
-            Step { opts: failed.opts.clone(), ..Step::plain(back) },
-            Step::plain(Verb::Expect(Expectation::Running)),
-        ];
-        for step in &steps {
-            // What the engine has no notion of, it cannot do here either.
-            for action in self.engine.lower(step, &self.scene()).unwrap_or_default() {
-                let Action::Run(role, mut command) = action else { continue };
-                // Its logs have the names of those that tell of the failure.
-                let logs = std::mem::take(&mut command.keep);
-                self.run(hosts, number, role, &command, false)?;
-                for log in logs {
-                    let name = Path::new(&log).file_name().unwrap_or_default().to_string_lossy();
-                    let name = format!("back/{name}");
-                    evidence::keep(self, host(hosts, role)?, &format!("{WORK_FOLDER}/{log}"), &name)
-                        .map_err(|how| Stop::Lost(role, how))?;
-                }
-            }
+        let end = Step { on: Role::Destination, ..Step::plain(Verb::Kill) };
+        // Nothing may be there to be ended.
+        self.try_all(hosts, number, &end)?;
+        // Nobody waits for what was not brought back.
+        let back = Step { opts: failed.opts.clone(), ..Step::plain(back) };
+        if self.try_all(hosts, number, &back)? {
+            self.try_all(hosts, number, &Step::plain(Verb::Expect(Expectation::Running)))?;
         }
         for on in [Role::Source, Role::Destination] {
             look::observe(self, hosts, number, &Place::host(on))?;
         }
         Ok(())
+    }
+
+    /// The commands of a step, as far as they succeed: whether all of them did.
+    fn try_all(&self, hosts: &mut Hosts, number: usize, step: &Step) -> Result<bool, Stop> {
+        // What the engine has no notion of, it cannot do here either.
+        for action in self.engine.lower(step, &self.scene()).unwrap_or_default() {
+            let Action::Run(role, mut command) = action else { continue };
+            // Its logs have the names of those that tell of the failure.
+            let logs = std::mem::take(&mut command.keep);
+            let finished = self.run(hosts, number, role, &command, false)?;
+            for log in logs {
+                let name = Path::new(&log).file_name().unwrap_or_default().to_string_lossy();
+                let name = format!("back/{name}");
+                evidence::keep(self, host(hosts, role)?, &format!("{WORK_FOLDER}/{log}"), &name)
+                    .map_err(|how| Stop::Lost(role, how))?;
+            }
+            if !finished.exit.is_success() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cell::{CellRun, Hosts, Stop};
 use super::facts;
 use crate::engine::{Engine, WORK_FOLDER};
-use crate::guest::Hello;
+use crate::guest::{Exec, Hello};
 use crate::host::{Launch, Preparation, Put};
 use crate::install::ENGINE_INTO_PLACE;
-use crate::model::{Command, Event, HostAsk};
+use crate::model::{Command, Event, HostAsk, Role};
 use crate::plan::Plan;
+
+/// What is moved comes back under its own pid, which must be free over there. In guests that have just booted it is often
+/// a kernel thread's, of which another kernel has more; and the commands of both hosts would count through the same
+/// numbers. So the source of a move goes on from a number that the destination never comes to.
+const PIDS_OF_ITS_OWN: &str = "echo 20000 >/proc/sys/kernel/ns_last_pid";
 
 impl CellRun<'_> {
     /// All hosts come up side by side: every one is begun before the first is waited for.
@@ -26,6 +31,7 @@ impl CellRun<'_> {
             self.tell_notes();
             hosts.insert(role, host.map_err(|error| Stop::Broken(error.to_string()))?);
         }
+        let hosts_are_two = hosts.len() > 1;
         for (&role, host) in hosts.iter_mut() {
             let lost = |how| Stop::Lost(role, how);
             let answered = host.guest().map(|_| ());
@@ -35,6 +41,9 @@ impl CellRun<'_> {
             let (machine, came_up) = (host.machine(), host.came_up());
             let guest = host.guest().map_err(lost)?;
             came_up_whole(guest.facts()).map_err(Stop::Broken)?;
+            if hosts_are_two && role == Role::Source {
+                guest.run(&Exec::sh(PIDS_OF_ITS_OWN, "/", Duration::from_secs(60))).map_err(lost)?;
+            }
             let mut facts = facts::ask(guest, machine).map_err(lost)?;
             facts.more.insert("came_up".to_owned(), came_up.to_string());
             self.tell(Event::HostReady { cell: self.id(), role, facts, millis });
