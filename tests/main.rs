@@ -12,6 +12,7 @@ mod engines;
 mod knowledge;
 mod known_bugs;
 mod layers;
+mod local;
 mod moves;
 mod nightly;
 mod repro;

@@ -71,6 +71,7 @@ fn live() -> Result<Infallible, String> {
 
 /// An ordinary process: one caller, then the end.
 fn serve_here(socket: &str) -> ExitCode {
+    close_what_was_inherited();
     let served = UnixStream::connect(socket)
         .map_err(|error| format!("cannot connect to {socket}: {error}"))
         .and_then(|stream| {
@@ -92,5 +93,16 @@ fn serve_here(socket: &str) -> ExitCode {
             eprintln!("criu-matrix-agent: {reason}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Whoever started it may have left files open: programs that it starts would have them too, and CRIU refuses a file of
+/// another mount namespace.
+fn close_what_was_inherited() {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = open.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    for number in numbers.filter(|number| *number > 2).collect::<Vec<_>>() {
+        // The folder's own is closed already.
+        let _closed = nix::unistd::close(number);
     }
 }

@@ -71,6 +71,8 @@ pub enum CameUp {
     Booted,
     /// From a state that was saved when a guest like it had booted and was prepared.
     Woken,
+    /// It was up before anybody asked for it.
+    There,
 }
 
 impl fmt::Display for CameUp {
@@ -78,6 +80,7 @@ impl fmt::Display for CameUp {
         f.write_str(match self {
             Self::Booted => "booted",
             Self::Woken => "woken",
+            Self::There => "there",
         })
     }
 }

@@ -19,6 +19,16 @@ pub struct HostAsk {
     pub cpu: String,
 }
 
+impl HostAsk {
+    /// What stands for this machine on the axes that it decides by itself.
+    pub const HERE: &str = "here";
+
+    /// Whether this machine is meant, as it is.
+    pub fn is_here(&self) -> bool {
+        self.kernel == Self::HERE
+    }
+}
+
 impl fmt::Display for HostAsk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kernel, userland, criu, engine, cpu } = self;

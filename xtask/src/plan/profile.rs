@@ -206,6 +206,16 @@ impl Profile {
         }
     }
 
+    /// Makes it one of this machine: kernel, userland and processor are what they are.
+    pub fn here(&mut self) {
+        for axis in [&mut self.kernel, &mut self.userland, &mut self.cpu] {
+            *axis = vec![HostAsk::HERE.to_owned()];
+        }
+        // What is known of hosts is matched by what they report; what is left out is named by what was asked.
+        self.to = None;
+        self.except.clear();
+    }
+
     /// Why a host is not asked, where it is left out.
     pub fn excepted(&self, host: &HostAsk) -> Option<String> {
         self.except.iter().find(|except| except.hosts.mean(host)).map(|except| except.reason.clone())

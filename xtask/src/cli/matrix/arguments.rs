@@ -51,7 +51,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) image: Option<PathBuf>,
     /// Who makes the hosts
-    #[arg(long, default_value = "qemu", value_parser = ["qemu"])]
+    #[arg(long, default_value = "qemu", value_parser = ["qemu", "local"])]
     pub(super) provider: String,
     /// Cells at a time; by cores and memory when left out
     #[arg(long, value_name = "N")]

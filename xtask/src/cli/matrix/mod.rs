@@ -13,9 +13,10 @@ pub(super) use self::arguments::Arguments;
 use super::{places, report, scenarios, stacks};
 use crate::engine::{self, Sabotage, Scene};
 use crate::exit_code::ExitCode;
+use crate::host::Local;
 use crate::install::{Cache, Lock, Mode};
 use crate::interrupt;
-use crate::model::{HostAsk, Workload};
+use crate::model::{HostAsk, Verb, Workload};
 use crate::plan::{Plan, Profile};
 use crate::record;
 use crate::run::Images;
@@ -27,7 +28,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     interrupt::catch().context("signals cannot be caught")?;
     let mut profile = Profile::read(&places::profiles(), &arguments.profile)?;
-    profile.take(arguments.axes());
+    let local = arguments.provider == "local";
+    if local {
+        here(arguments, &mut profile)?;
+    } else {
+        profile.take(arguments.axes());
+    }
     let resumed = arguments.resume.as_ref().map(|folder| resumed_folder(folder.as_deref())).transpose()?;
     let plan = match &resumed {
         None => new_plan(arguments, &profile)?,
@@ -59,6 +65,26 @@ pub(super) fn replay(
     play::play(&arguments, None, plan, lock, &Cache::open()?, None)
 }
 
+/// A machine that is taken as it is has no axes but CRIU.
+fn here(arguments: &Arguments, profile: &mut Profile) -> anyhow::Result<()> {
+    let axes = arguments.axes();
+    let observed = [&axes.kernel, &axes.userland, &axes.cpu, &axes.to.kernel, &axes.to.cpu];
+    if observed.into_iter().any(|axis| !axis.is_empty()) {
+        bail!(
+            "--provider local takes this machine as it is: kernel, userland and CPU are observed, not asked for"
+        );
+    }
+    if !nix::unistd::geteuid().is_root() {
+        bail!("--provider local wants root, because CRIU and mounts do: {}", Local::NOTICE);
+    }
+    profile.take(axes);
+    profile.here();
+    if let Some(engine) = profile.engine.iter().find(|engine| *engine != "criu") {
+        bail!("--provider local drives criu alone: {engine} would be this machine's own, in use");
+    }
+    Ok(())
+}
+
 fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
     let library = places::library()?;
     let stories = library.matching(&profile.scenario)?;
@@ -74,6 +100,9 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
         let engine = engine::named(&host.engine, None)?;
         let workload = Workload::named(&story.workload)?;
         let scene = Scene { workload, settings: &story.settings };
+        if host.is_here() && story.steps.iter().any(|step| matches!(step.verb, Verb::PowerCut { .. })) {
+            return Some("nobody cuts this machine's power".to_owned());
+        }
         story
             .steps
             .iter()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -15,11 +15,11 @@ use crate::cli::{places, report, style_of};
 use crate::diagnose::Rulebook;
 use crate::engine;
 use crate::exit_code::ExitCode;
-use crate::host::{Host, WarmStates};
+use crate::host::{Host, Provider, WarmStates};
 use crate::install::{Cache, Lock};
 use crate::interrupt;
 use crate::judge::Verdict;
-use crate::model::{Event, Role, Telling, Workload};
+use crate::model::{Event, HostAsk, Role, Telling, Workload};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
 use crate::report::{Diff, Format, Insight, Progress, Report, gather, verdict_of};
@@ -29,7 +29,7 @@ use crate::run::{self, CellRun, Played};
 struct Stage<'a> {
     arguments: &'a Arguments,
     plan: &'a Plan,
-    installed: &'a Installed,
+    ready: &'a Ready,
     folder: &'a RunFolder,
     rules: &'a Rulebook,
     record: &'a Mutex<RunRecord>,
@@ -62,12 +62,11 @@ pub(super) fn play(
         resumed: resumed.is_some(),
     });
     let note = |text: String| tee.tell(Event::Note { text });
-    let mut installed = stacks::install(plan, lock, cache, arguments.offline, &note)?;
-    installed.provider.warm = if arguments.cold { None } else { Some(WarmStates::new(Cache::open()?)) };
+    let ready = make_ready(arguments, plan, lock, cache, &note)?;
     let stage = Stage {
         arguments,
         plan,
-        installed: &installed,
+        ready: &ready,
         folder: &folder,
         rules: &rules,
         record: &record,
@@ -75,7 +74,9 @@ pub(super) fn play(
         progress: &progress,
         tell: &tee,
     };
-    let jobs = arguments.jobs.unwrap_or_else(|| stacks::default_jobs(plan));
+    // This machine is one, and cells of it would see each other.
+    let jobs = if plan.provider == "local" { Some(1) } else { arguments.jobs };
+    let jobs = jobs.unwrap_or_else(|| stacks::default_jobs(plan));
     run::play_all(left.len(), jobs, &|index| stage.play_cell(left[index]));
     let complete = {
         let record = record.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +106,30 @@ pub(super) fn play(
         Some((_, diff)) => ExitCode::against(&diff, &report),
         None => ExitCode::from_report(&report),
     })
+}
+
+/// What the plan's provider needs.
+struct Ready {
+    provider: Box<dyn Provider>,
+    files: BTreeMap<String, PathBuf>,
+    unfit: BTreeMap<HostAsk, String>,
+}
+
+fn make_ready(
+    arguments: &Arguments,
+    plan: &Plan,
+    lock: &Lock,
+    cache: &Cache,
+    note: &(dyn Fn(String) + Sync),
+) -> anyhow::Result<Ready> {
+    if plan.provider == "local" {
+        let (provider, files) = stacks::install_here(plan, lock, cache, arguments.offline, note)?;
+        return Ok(Ready { provider: Box::new(provider), files, unfit: BTreeMap::new() });
+    }
+    let Installed { mut provider, files, unfit } =
+        stacks::install(plan, lock, cache, arguments.offline, note)?;
+    provider.warm = if arguments.cold { None } else { Some(WarmStates::new(Cache::open()?)) };
+    Ok(Ready { provider: Box::new(provider), files, unfit })
 }
 
 fn open_folder(
@@ -155,13 +180,13 @@ impl Stage<'_> {
             story,
             workload,
             engine: engine.as_ref(),
-            provider: &self.installed.provider,
-            files: &self.installed.files,
+            provider: self.ready.provider.as_ref(),
+            files: &self.ready.files,
             folder: &folder,
             images: self.arguments.images,
             tell: self.tell,
         };
-        if let Some(reason) = cell.hosts().find_map(|host| self.installed.unfit.get(host)) {
+        if let Some(reason) = cell.hosts().find_map(|host| self.ready.unfit.get(host)) {
             run.skip(reason);
             self.progress.judged(&cell.id, &self.verdict(cell));
             return ControlFlow::Continue(());

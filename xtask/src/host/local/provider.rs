@@ -1,0 +1,115 @@
+//! A host of this machine is an agent in namespaces of its own: what it starts ends with it, and what it writes is in
+//! memory, but for what a story does to the machine's own kernel.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::host::LocalHost;
+use crate::host::{Host, Launch, LaunchError, Provider};
+use crate::model::HostAsk;
+use crate::process;
+
+/// How long the agent may take to call, in milliseconds.
+const FIRST_CALL: u16 = 30_000;
+
+/// How the folder of a host begins, with the harness's process id behind.
+const FOLDER: &str = "criu-matrix-local-";
+
+/// What comes before the agent, in namespaces of mounts and processes that nobody else is in. `$1` is the folder with
+/// the agent and its socket, `$2` CRIU's image. /opt, /root and /run, where CRIU keeps what it knows of the kernel, are
+/// empty folders in memory from there on.
+const BEGIN: &str = r#"set -e
+mount -t tmpfs opt /opt
+mkdir /opt/criu
+mount -o loop,ro "$2" /opt/criu
+mount -t tmpfs root /root
+mount -t tmpfs run /run
+cd /
+exec "$1/agent" serve "$1/socket""#;
+
+/// The provider.
+pub struct Local {
+    /// The agent's program: it is static.
+    pub agent: PathBuf,
+    /// The ext4 image of each host's CRIU, or why there is none.
+    pub crius: BTreeMap<HostAsk, Result<PathBuf, String>>,
+}
+
+impl Local {
+    /// What it does to this machine, said before it does it.
+    pub const NOTICE: &str = "local: everything runs as root on this machine's own kernel, in namespaces of mounts and \
+        processes of its own; /root, /opt and /run are replaced by memory there, nothing is installed; no cell is isolated from this machine's load";
+}
+
+impl Provider for Local {
+    fn name(&self) -> &str {
+        "local"
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<Box<dyn Host>, LaunchError> {
+        let wrong = |reason: String| LaunchError { ask: launch.ask.to_string(), reason };
+        if !nix::unistd::geteuid().is_root() {
+            return Err(wrong("--provider local wants root: CRIU and mounts do".to_owned()));
+        }
+        let criu = match self.crius.get(launch.ask) {
+            Some(Ok(criu)) => criu,
+            Some(Err(reason)) => return Err(wrong(reason.clone())),
+            None => return Err(wrong("nothing was installed for it".to_owned())),
+        };
+        sweep();
+        let prefix = format!("{FOLDER}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in("/tmp");
+        let folder = folder.map_err(|error| wrong(format!("/tmp: {error}")))?;
+        let (child, stream) =
+            begin(&self.agent, criu, folder.path()).map_err(|error| wrong(error.to_string()))?;
+        Ok(Box::new(LocalHost::new(launch, folder, child, stream)))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Removes the folders whose harness was killed. Nothing depends on their going.
+fn sweep() {
+    for entry in std::fs::read_dir("/tmp").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            let _gone = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Starts the agent, and waits for its call.
+fn begin(agent: &Path, criu: &Path, folder: &Path) -> io::Result<(Child, UnixStream)> {
+    std::fs::copy(agent, folder.join("agent"))?;
+    let listener = UnixListener::bind(folder.join("socket"))?;
+    let mut command = process::command("unshare");
+    command.args([
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--",
+        "sh",
+        "-c",
+        BEGIN,
+        "sh",
+    ]);
+    process::own_group(&mut command);
+    let mut child = command.arg(folder).arg(criu).spawn()?;
+    let mut waited = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut waited, PollTimeout::from(FIRST_CALL))? == 0 {
+        let _ended = child.kill().and_then(|()| child.wait());
+        return Err(io::Error::other("its agent did not call within 30 s: standard error says why"));
+    }
+    Ok((child, listener.accept()?.0))
+}
