@@ -200,6 +200,7 @@ mod tests {
             reason: "exit status 1".to_owned(),
             first_error: Some("Error (criu/x.c:1): why it is so".to_owned()),
             known: None,
+            copies: None,
             seconds: None,
         };
         let engine = engine::named(engine, None).unwrap();

@@ -17,6 +17,7 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
         reason,
         first_error: None,
         known: None,
+        copies: None,
         seconds: record.seconds,
     };
     let fails_in =
@@ -43,18 +44,16 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
     let history = History::new(story, workload, record);
     for step in &record.steps {
         if let Some(failed) = failed_command(step) {
-            let mut reason = why(failed);
+            let reason = why(failed);
             // Neither the workload's start nor a copy of files nor a power cut is CRIU's doing.
             let told = step.index.checked_sub(1).and_then(|index| story.steps.get(index));
             let cuts = told.is_some_and(|told| matches!(told.verb, Verb::PowerCut { .. }));
             if matches!(step.stage, Stage::Start | Stage::Transfer) || cuts {
                 return broken(format!("{}: {reason}: {}", step.text, failed.finished.stderr.trim()));
             }
-            if let Some(left) = step.index.checked_sub(1).and_then(|index| copies::left(&history, index)) {
-                reason = format!("{reason}; {left}");
-            }
             return Verdict {
                 first_error: first_error(record, step, failed),
+                copies: step.index.checked_sub(1).and_then(|index| copies::left(&history, index)),
                 ..fails_in(step.index, step.stage, reason)
             };
         }

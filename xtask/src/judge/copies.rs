@@ -65,11 +65,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case::back(5, &[321], &[], "exit status 1; the one copy goes on where it came from")]
-    #[case::stuck(0, &[321], &[], "exit status 1; the one copy stands still where it came from")]
-    #[case::there(0, &[], &[321], "exit status 1; the one copy is on the destination")]
-    #[case::both(5, &[321], &[321], "exit status 1; two copies run")]
-    #[case::none(0, &[], &[], "exit status 1; no copy is left running")]
+    #[case::back(5, &[321], &[], "the one copy goes on where it came from")]
+    #[case::stuck(0, &[321], &[], "the one copy stands still where it came from")]
+    #[case::there(0, &[], &[321], "the one copy is on the destination")]
+    #[case::both(5, &[321], &[321], "two copies run")]
+    #[case::none(0, &[], &[], "no copy is left running")]
     fn the_verdict_says_which_copy_runs(
         #[case] told: u64,
         #[case] here: &[i32],
@@ -78,6 +78,7 @@ mod tests {
     ) {
         let past = moved(told, here, there);
         let verdict = judge(&past.story, &past.record);
-        assert_eq!((verdict.kind, verdict.reason.as_str()), (Kind::Fail, reason));
+        assert_eq!((verdict.kind, verdict.copies.as_deref()), (Kind::Fail, Some(reason)));
+        assert_eq!(verdict.sentence(), format!("exit status 1; {reason}: no"));
     }
 }

@@ -58,6 +58,7 @@ mod tests {
             reason: String::new(),
             first_error,
             known: None,
+            copies: None,
             seconds: None,
         };
         let judged = in_light_of(&[&bug], verdict.clone(), &[]);
@@ -80,6 +81,7 @@ mod tests {
             reason: "exit status 1".into(),
             first_error: None,
             known: None,
+            copies: None,
             seconds: None,
         };
         let judged = in_light_of(&[&one, &two], verdict, &[]);

@@ -33,6 +33,7 @@ mod tests {
             reason: kind.to_string(),
             first_error: None,
             known: None,
+            copies: None,
             seconds: Some(1.5),
         }
     }

@@ -72,19 +72,25 @@ pub struct Verdict {
     pub first_error: Option<String>,
     /// The known bug that it is, or was.
     pub known: Option<KnownAs>,
+    /// Which copies of the program run after a move that failed.
+    pub copies: Option<String>,
     /// Wall time of the cell; `None` where none was played.
     pub seconds: Option<f64>,
 }
 
 impl Verdict {
-    /// The reason and the first error as one line.
+    /// The reason, what became of the program, and the first error as one line.
     pub fn sentence(&self) -> String {
         let error = self.first_error.as_deref().map(str::trim).filter(|error| !error.is_empty());
-        match error {
+        let reason = match &self.copies {
             None => self.reason.clone(),
-            Some(error) if self.reason.is_empty() => error.to_owned(),
-            Some(error) if self.reason.contains(error) => self.reason.clone(),
-            Some(error) => format!("{}: {error}", self.reason),
+            Some(copies) => format!("{}; {copies}", self.reason),
+        };
+        match error {
+            None => reason,
+            Some(error) if reason.is_empty() => error.to_owned(),
+            Some(error) if reason.contains(error) => reason,
+            Some(error) => format!("{reason}: {error}"),
         }
     }
 }
@@ -109,6 +115,7 @@ mod tests {
             reason: reason.into(),
             first_error: error.map(Into::into),
             known: None,
+            copies: None,
             seconds: None,
         };
         assert_eq!(verdict("exit status 1", None).sentence(), "exit status 1");

@@ -77,7 +77,9 @@ pub(super) fn causes<'a>(report: &'a Report, kinds: &[Kind]) -> Vec<Cause<'a>> {
         // What a rule explains is one thing, in whatever words it shows.
         let rule = diagnosis.and_then(<[Diagnosis]>::first).map(|diagnosis| diagnosis.rule.as_str());
         let words = if rule.is_some() { String::new() } else { essence(reason) };
-        let at = *places.entry((cell.verdict, cell.stage, rule, words, known)).or_insert_with(|| {
+        // What became of the program is told with the first cell's reason, and must be true of all.
+        let key = (cell.verdict, cell.stage, rule, words, known, &cell.copies);
+        let at = *places.entry(key).or_insert_with(|| {
             let cells = Vec::new();
             causes.push(Cause { kind: cell.verdict, stage: cell.stage, reason, diagnosis, known, cells });
             causes.len() - 1

@@ -6,7 +6,7 @@ use super::diagnosed::Insight;
 use super::{Cell, Report, Run};
 use crate::diagnose::Diagnosis;
 use crate::judge::{Kind, Verdict, in_light_of, judge, of_repeats};
-use crate::model::CellId;
+use crate::model::{CellId, Role};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{CellRecord, RunRecord};
 
@@ -57,12 +57,20 @@ fn seen(
     let facts = record.cells.get(&cell.id).map_or(&none, |played| &played.facts);
     let verdict = plain_verdict(plan, record, cell);
     let diagnosis = (verdict.kind == Kind::Fail).then(|| {
-        let failed = described(plan, cell, &verdict);
-        insight.explain(&failed.observed(facts), &as_asked(plan, cell, &verdict))
+        let failed = described(plan, cell, &verdict).observed(facts);
+        let failed = if on_the_destination(plan, cell, &verdict) { failed.over_there() } else { failed };
+        insight.explain(&failed, &as_asked(plan, cell, &verdict))
     });
     // Only the best: what it may also be is no proof that it is the known one.
     let rules: Vec<&str> = diagnosis.iter().flatten().take(1).map(|it| it.rule.as_str()).collect();
     (in_light_of(&plan.known_bugs(cell, facts), verdict, &rules), diagnosis)
+}
+
+/// Whether the step that failed is one of the second host's.
+fn on_the_destination(plan: &Plan, cell: &PlannedCell, verdict: &Verdict) -> bool {
+    let index = verdict.step.and_then(|step| step.checked_sub(1));
+    let step = index.and_then(|index| plan.story(cell)?.steps.get(index));
+    step.is_some_and(|step| step.on == Role::Destination)
 }
 
 /// The steps that failed because the story wants them to: their errors explain nothing.
@@ -126,6 +134,7 @@ fn verdict(kind: Kind, reason: &str) -> Verdict {
         reason: reason.to_owned(),
         first_error: None,
         known: None,
+        copies: None,
         seconds: None,
     }
 }

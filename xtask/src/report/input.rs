@@ -83,6 +83,9 @@ pub struct Cell {
     pub stage: Option<Stage>,
     /// Why, with the first error of the log; `null` where there is nothing to say.
     pub reason: Option<String>,
+    /// Which copies of the program run after a move that failed; `null` where none failed to come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<String>,
     /// What the rules say of it, best first; empty where nobody knows, `null` where nothing failed.
     #[serde(default)]
     pub diagnosis: Option<Vec<Diagnosis>>,
@@ -112,6 +115,7 @@ impl Cell {
             verdict: verdict.kind,
             stage: verdict.stage,
             reason: said(&verdict.sentence()),
+            copies: verdict.copies.clone(),
             known_bug: verdict.known.clone(),
             diagnosis: None,
             seconds: verdict.seconds,
@@ -129,6 +133,18 @@ impl Cell {
         if let (Some(there), Some(facts)) = (&mut self.destination, facts.get(&Role::Destination)) {
             let Destination { kernel, userland, criu, engine, .. } = there;
             observe(facts, kernel, userland, criu, engine);
+        }
+        self
+    }
+}
+
+impl Cell {
+    /// The same as it is for whoever looks at a failure on the destination: versions there are what counts.
+    #[must_use]
+    pub(super) fn over_there(mut self) -> Self {
+        if let Some(Destination { kernel, userland, criu, engine, cpu }) = self.destination.clone() {
+            (self.kernel, self.userland, self.criu, self.engine, self.cpu) =
+                (kernel, userland, criu, engine, cpu);
         }
         self
     }
@@ -275,6 +291,7 @@ mod tests {
             reason: String::new(),
             first_error: None,
             known: None,
+            copies: None,
             seconds: Some(6.5),
         };
         let asked = Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict);

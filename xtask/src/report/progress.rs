@@ -266,6 +266,7 @@ mod tests {
             reason: String::new(),
             first_error: None,
             known: None,
+            copies: None,
             seconds: Some(6.54),
         };
         progress.tell(Event::CellEnded { cell: one.clone(), seconds: 6.54 });

@@ -54,6 +54,7 @@ pub(super) fn cell(scenario: &str, kernel: &str, userland: &str, criu: &str) -> 
         verdict: Kind::Pass,
         stage: None,
         reason: None,
+        copies: None,
         known_bug: None,
         diagnosis: None,
         seconds: Some(6.5),
