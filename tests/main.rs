@@ -6,13 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod agent;
+mod as_is;
 mod cli;
 mod containers;
 mod engines;
 mod knowledge;
 mod known_bugs;
 mod layers;
-mod local;
+
 mod moves;
 mod nightly;
 mod repro;

@@ -1,7 +1,7 @@
 //! The agent of a guest: /init of an initramfs, then process 1. It runs commands and moves files for the harness.
 //!
 //! `criu-matrix-agent` with no argument boots a guest; `criu-matrix-agent serve SOCKET` serves on a unix socket as
-//! an ordinary process, for tests. It must not know of scenarios, engines or CRIU.
+//! an ordinary process, and `serve -` on its standard input and output. It must not know of scenarios, engines or CRIU.
 
 mod boot;
 mod channel;
@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use guest::wire::{Hello, VERSION};
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 use crate::channel::Channel;
 use crate::serve::{Agent, End};
@@ -72,21 +73,20 @@ fn live() -> Result<Infallible, String> {
 /// An ordinary process: one caller, then the end.
 fn serve_here(socket: &str) -> ExitCode {
     close_what_was_inherited();
-    let served = UnixStream::connect(socket)
-        .map_err(|error| format!("cannot connect to {socket}: {error}"))
-        .and_then(|stream| {
-            stream.set_nonblocking(true).map_err(|error| error.to_string())?;
-            nix::sys::prctl::set_child_subreaper(true).map_err(|error| error.to_string())?;
-            let mut agent =
-                Agent::new(Channel::new(stream.into()), Hello::default()).map_err(|e| e.to_string())?;
-            let end = agent.serve();
-            agent.hang_up();
-            match end {
-                End::HungUp | End::PowerOff => Ok(()),
-                End::Garbled(error) => Err(error.to_string()),
-                End::Failed(error) => Err(error.to_string()),
-            }
-        });
+    let caller = if socket == "-" { standard_streams() } else { UnixStream::connect(socket) };
+    let served = caller.map_err(|error| format!("cannot connect to {socket}: {error}")).and_then(|stream| {
+        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        nix::sys::prctl::set_child_subreaper(true).map_err(|error| error.to_string())?;
+        let mut agent =
+            Agent::new(Channel::new(stream.into()), Hello::default()).map_err(|e| e.to_string())?;
+        let end = agent.serve();
+        agent.hang_up();
+        match end {
+            End::HungUp | End::PowerOff => Ok(()),
+            End::Garbled(error) => Err(error.to_string()),
+            End::Failed(error) => Err(error.to_string()),
+        }
+    });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -104,5 +104,36 @@ fn close_what_was_inherited() {
     for number in numbers.filter(|number| *number > 2).collect::<Vec<_>>() {
         // The folder's own is closed already.
         let _closed = nix::unistd::close(number);
+    }
+}
+
+/// Standard input and output as one stream: whoever started it may have given two pipes. Programs that are started
+/// get neither.
+fn standard_streams() -> std::io::Result<UnixStream> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let mut inward = theirs.try_clone()?;
+    let mut outward = theirs;
+    // Signals are for the thread that serves: one that ended a child, and came here, would be lost.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    std::thread::spawn(move || {
+        // The end of the input is the end of the call.
+        let _ended = std::io::copy(&mut std::io::stdin().lock(), &mut inward);
+        inward.shutdown(std::net::Shutdown::Write)
+    });
+    std::thread::spawn(move || std::io::copy(&mut outward, &mut Unbuffered));
+    mask.thread_set_mask()?;
+    Ok(ours)
+}
+
+/// Standard output without waiting for the end of a line.
+struct Unbuffered;
+
+impl std::io::Write for Unbuffered {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        nix::unistd::write(std::io::stdout(), bytes).map_err(Into::into)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::places;
 use crate::engine;
-use crate::host::{Accelerator, Local, Qemu, QemuProgram, Stack, probe};
+use crate::host::{Accelerator, Qemu, QemuProgram, Stack, probe};
 use crate::install::{
     self, Asks, Cache, Criu, Engine, EngineAsk, InstallError, Kernel, Lock, Userland, Workshop, engine_key,
 };
@@ -44,7 +44,7 @@ pub(super) struct Installed {
 pub(super) fn asks(plan: &Plan) -> Asks {
     let of = |axis: fn(&HostAsk) -> &String| {
         let values: BTreeSet<_> = hosts(plan).map(|host| axis(host).clone()).collect();
-        values.into_iter().filter(|value| value != HostAsk::HERE).collect()
+        values.into_iter().filter(|value| value != HostAsk::AS_IS).collect()
     };
     Asks {
         kernels: of(|host| &host.kernel),
@@ -116,19 +116,27 @@ pub(super) fn install(
     Ok(Installed { provider, files, unfit })
 }
 
-/// The same for this machine itself: its agent, CRIUs and workloads.
-pub(super) fn install_here(
+/// What is taken to a machine that is taken as it is.
+pub(super) struct Luggage {
+    pub(super) agent: PathBuf,
+    /// The ext4 image of each host's CRIU, or why there is none.
+    pub(super) crius: BTreeMap<HostAsk, Result<PathBuf, String>>,
+    /// The files that workloads need, by name.
+    pub(super) files: BTreeMap<String, PathBuf>,
+}
+
+/// The same for machines that are taken as they are.
+pub(super) fn install_as_is(
     plan: &Plan,
     lock: &Lock,
     cache: &Cache,
     offline: bool,
     tell: &(dyn Fn(String) + Sync),
-) -> anyhow::Result<(Local, BTreeMap<String, PathBuf>)> {
+) -> anyhow::Result<Luggage> {
     let archives = Vec::new();
     let workshop = Workshop::new(lock, cache, offline, &archives, tell);
     let agent = install::agent(&places::root()).context("the agent cannot be built")?;
     let files = workload_files(&workshop)?;
-    tell(Local::NOTICE.to_owned());
     let criu = |ask: &str| {
         let locked = lock.crius.get(ask).ok_or("it is not in the lock")?;
         workshop.criu(locked).map(|criu| criu.image).map_err(|error| error.to_string())
@@ -138,7 +146,7 @@ pub(super) fn install_here(
         let image = part(&built, "CRIU", &host.criu).cloned();
         (host.clone(), image)
     });
-    Ok((Local { agent, crius: crius.collect() }, files))
+    Ok(Luggage { agent, crius: crius.collect(), files })
 }
 
 /// QEMU, of this machine or of the cache.

@@ -51,7 +51,7 @@ mod tests {
             .step(dump(false), source, &program.tick(1), &[])
             .transfer(&[])
             .step(restore(), Role::Destination, "", there)
-            .command(Exit::Status(1), "no");
+            .command(Exit::Status(1), "cannot");
         let stat = |alive: &[i32]| {
             let line = |pid: &i32| format!("{pid} (ticker) S 1 {pid} 321 0 -1 4194560\n");
             "1 (init) S 0 1 1 0 -1 4194560\n".to_owned() + &alive.iter().map(line).collect::<String>()
@@ -79,6 +79,6 @@ mod tests {
         let past = moved(told, here, there);
         let verdict = judge(&past.story, &past.record);
         assert_eq!((verdict.kind, verdict.copies.as_deref()), (Kind::Fail, Some(reason)));
-        assert_eq!(verdict.sentence(), format!("exit status 1; {reason}: no"));
+        assert_eq!(verdict.sentence(), format!("exit status 1; {reason}: cannot"));
     }
 }

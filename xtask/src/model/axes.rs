@@ -20,12 +20,12 @@ pub struct HostAsk {
 }
 
 impl HostAsk {
-    /// What stands for this machine on the axes that it decides by itself.
-    pub const HERE: &str = "here";
+    /// What stands on the axes of a machine that is taken as it is.
+    pub const AS_IS: &str = "as-is";
 
-    /// Whether this machine is meant, as it is.
-    pub fn is_here(&self) -> bool {
-        self.kernel == Self::HERE
+    /// Whether a machine is meant as it is.
+    pub fn is_as_it_is(&self) -> bool {
+        self.kernel == Self::AS_IS
     }
 }
 

@@ -206,10 +206,10 @@ impl Profile {
         }
     }
 
-    /// Makes it one of this machine: kernel, userland and processor are what they are.
-    pub fn here(&mut self) {
+    /// Makes it one of machines that are taken as they are: kernel, userland and processor are what they are.
+    pub fn as_is(&mut self) {
         for axis in [&mut self.kernel, &mut self.userland, &mut self.cpu] {
-            *axis = vec![HostAsk::HERE.to_owned()];
+            *axis = vec![HostAsk::AS_IS.to_owned()];
         }
         // What is known of hosts is matched by what they report; what is left out is named by what was asked.
         self.to = None;

@@ -66,7 +66,7 @@ pub fn preparation(engine: &dyn Engine, host: &HostAsk, files: &BTreeMap<String,
         path: format!("{WORK_FOLDER}/{name}"),
         mode: 0o755,
     };
-    if host.is_here() {
+    if host.is_as_it_is() {
         // A machine that is in use is taken as it is.
         let facts = Command::new("touch engine-facts");
         return Preparation {

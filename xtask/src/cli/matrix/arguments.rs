@@ -51,8 +51,11 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) image: Option<PathBuf>,
     /// Who makes the hosts
-    #[arg(long, default_value = "qemu", value_parser = ["qemu", "local"])]
+    #[arg(long, default_value = "qemu", value_parser = ["qemu", "local", "ssh"])]
     pub(super) provider: String,
+    /// With --provider ssh: the machine, as ssh knows it; a second one is where stories move to
+    #[arg(long, value_name = "USER@MACHINE")]
+    pub(super) host: Vec<String>,
     /// Cells at a time; by cores and memory when left out
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<usize>,

@@ -13,7 +13,7 @@ pub(super) use self::arguments::Arguments;
 use super::{places, report, scenarios, stacks};
 use crate::engine::{self, Sabotage, Scene};
 use crate::exit_code::ExitCode;
-use crate::host::Local;
+use crate::host::{Local, SshError};
 use crate::install::{Cache, Lock, Mode};
 use crate::interrupt;
 use crate::model::{HostAsk, Verb, Workload};
@@ -28,11 +28,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     interrupt::catch().context("signals cannot be caught")?;
     let mut profile = Profile::read(&places::profiles(), &arguments.profile)?;
-    let local = arguments.provider == "local";
-    if local {
-        here(arguments, &mut profile)?;
-    } else {
-        profile.take(arguments.axes());
+    match arguments.provider.as_str() {
+        "qemu" => profile.take(arguments.axes()),
+        provider => as_is(provider, arguments, &mut profile)?,
     }
     let resumed = arguments.resume.as_ref().map(|folder| resumed_folder(folder.as_deref())).transpose()?;
     let plan = match &resumed {
@@ -66,21 +64,24 @@ pub(super) fn replay(
 }
 
 /// A machine that is taken as it is has no axes but CRIU.
-fn here(arguments: &Arguments, profile: &mut Profile) -> anyhow::Result<()> {
+fn as_is(provider: &str, arguments: &Arguments, profile: &mut Profile) -> anyhow::Result<()> {
     let axes = arguments.axes();
     let observed = [&axes.kernel, &axes.userland, &axes.cpu, &axes.to.kernel, &axes.to.cpu];
     if observed.into_iter().any(|axis| !axis.is_empty()) {
         bail!(
-            "--provider local takes this machine as it is: kernel, userland and CPU are observed, not asked for"
+            "--provider {provider} takes a machine as it is: kernel, userland and CPU are observed, not asked for"
         );
     }
-    if !nix::unistd::geteuid().is_root() {
+    if provider == "local" && !nix::unistd::geteuid().is_root() {
         bail!("--provider local wants root, because CRIU and mounts do: {}", Local::NOTICE);
     }
+    if provider == "ssh" && arguments.host.is_empty() {
+        return Err(SshError::NoHost.into());
+    }
     profile.take(axes);
-    profile.here();
+    profile.as_is();
     if let Some(engine) = profile.engine.iter().find(|engine| *engine != "criu") {
-        bail!("--provider local drives criu alone: {engine} would be this machine's own, in use");
+        bail!("--provider {provider} drives criu alone: {engine} would be the machine's own, in use");
     }
     Ok(())
 }
@@ -100,8 +101,8 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
         let engine = engine::named(&host.engine, None)?;
         let workload = Workload::named(&story.workload)?;
         let scene = Scene { workload, settings: &story.settings };
-        if host.is_here() && story.steps.iter().any(|step| matches!(step.verb, Verb::PowerCut { .. })) {
-            return Some("nobody cuts this machine's power".to_owned());
+        if host.is_as_it_is() && story.steps.iter().any(|step| matches!(step.verb, Verb::PowerCut { .. })) {
+            return Some("nobody cuts the power of a machine that is in use".to_owned());
         }
         story
             .steps

@@ -15,7 +15,7 @@ use crate::cli::{places, report, style_of};
 use crate::diagnose::Rulebook;
 use crate::engine;
 use crate::exit_code::ExitCode;
-use crate::host::{Host, Provider, WarmStates};
+use crate::host::{Host, Local, Provider, Ssh, WarmStates};
 use crate::install::{Cache, Lock};
 use crate::interrupt;
 use crate::judge::Verdict;
@@ -74,8 +74,8 @@ pub(super) fn play(
         progress: &progress,
         tell: &tee,
     };
-    // This machine is one, and cells of it would see each other.
-    let jobs = if plan.provider == "local" { Some(1) } else { arguments.jobs };
+    // A machine that is taken as it is is one, and its cells would see each other.
+    let jobs = if plan.provider == "qemu" { arguments.jobs } else { Some(1) };
     let jobs = jobs.unwrap_or_else(|| stacks::default_jobs(plan));
     run::play_all(left.len(), jobs, &|index| stage.play_cell(left[index]));
     let complete = {
@@ -122,9 +122,17 @@ fn make_ready(
     cache: &Cache,
     note: &(dyn Fn(String) + Sync),
 ) -> anyhow::Result<Ready> {
-    if plan.provider == "local" {
-        let (provider, files) = stacks::install_here(plan, lock, cache, arguments.offline, note)?;
-        return Ok(Ready { provider: Box::new(provider), files, unfit: BTreeMap::new() });
+    if plan.provider != "qemu" {
+        let stacks::Luggage { agent, crius, files } =
+            stacks::install_as_is(plan, lock, cache, arguments.offline, note)?;
+        let provider: Box<dyn Provider> = if plan.provider == "ssh" {
+            note(Ssh::NOTICE.to_owned());
+            Box::new(Ssh::new(arguments.host.clone(), agent, crius)?)
+        } else {
+            note(Local::NOTICE.to_owned());
+            Box::new(Local { agent, crius })
+        };
+        return Ok(Ready { provider, files, unfit: BTreeMap::new() });
     }
     let Installed { mut provider, files, unfit } =
         stacks::install(plan, lock, cache, arguments.offline, note)?;

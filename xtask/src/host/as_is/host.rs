@@ -1,4 +1,4 @@
-//! One host of this machine, by its agent.
+//! One host on a machine that is taken as it is, by its agent.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +20,7 @@ use crate::model::{Exit, Lost};
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// A host. Whatever it holds ends with it.
-pub(super) struct LocalHost {
+pub(super) struct Taken {
     child: Child,
     /// Until the first question.
     stream: Option<UnixStream>,
@@ -28,12 +28,20 @@ pub(super) struct LocalHost {
     preparation: Preparation,
     log: PathBuf,
     lost: Option<Lost>,
-    /// The agent's program and its socket.
-    _folder: TempDir,
+    /// Which machine, for the record.
+    machine: String,
+    /// What it needs on this machine for as long as it lives.
+    _folder: Option<TempDir>,
 }
 
-impl LocalHost {
-    pub(super) fn new(launch: &Launch<'_>, folder: TempDir, child: Child, stream: UnixStream) -> Self {
+impl Taken {
+    pub(super) fn new(
+        launch: &Launch<'_>,
+        machine: String,
+        folder: Option<TempDir>,
+        child: Child,
+        stream: UnixStream,
+    ) -> Self {
         Self {
             child,
             stream: Some(stream),
@@ -41,6 +49,7 @@ impl LocalHost {
             preparation: launch.prepare.clone(),
             log: launch.folder.join(format!("prepare-{}.log", launch.role.name())),
             lost: None,
+            machine,
             _folder: folder,
         }
     }
@@ -57,7 +66,7 @@ impl LocalHost {
     }
 }
 
-impl Host for LocalHost {
+impl Host for Taken {
     fn guest(&mut self) -> Result<&mut dyn Guest, Lost> {
         if let Some(lost) = &self.lost {
             return Err(lost.clone());
@@ -77,11 +86,11 @@ impl Host for LocalHost {
     }
 
     fn power_cut(&mut self) -> Result<(), Lost> {
-        Err(Lost::Ended("nobody cuts this machine's power".to_owned()))
+        Err(Lost::Ended("nobody cuts the power of a machine that is in use".to_owned()))
     }
 
     fn machine(&self) -> String {
-        "this machine".to_owned()
+        self.machine.clone()
     }
 
     fn fault(&mut self) -> Option<Lost> {
@@ -101,7 +110,7 @@ impl Host for LocalHost {
     }
 }
 
-impl Drop for LocalHost {
+impl Drop for Taken {
     fn drop(&mut self) {
         // `--kill-child`: the namespace's first process goes with it, and all the others go with that.
         let _gone = self.child.kill().and_then(|()| self.child.wait());

@@ -10,7 +10,7 @@ use std::process::Child;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::host::LocalHost;
+use super::host::Taken;
 use crate::host::{Host, Launch, LaunchError, Provider};
 use crate::model::HostAsk;
 use crate::process;
@@ -21,17 +21,16 @@ const FIRST_CALL: u16 = 30_000;
 /// How the folder of a host begins, with the harness's process id behind.
 const FOLDER: &str = "criu-matrix-local-";
 
-/// What comes before the agent, in namespaces of mounts and processes that nobody else is in. `$1` is the folder with
-/// the agent and its socket, `$2` CRIU's image. /opt, /root and /run, where CRIU keeps what it knows of the kernel, are
-/// empty folders in memory from there on.
-const BEGIN: &str = r#"set -e
+/// What comes before an agent, in namespaces of mounts and processes that nobody else is in; `$2` is CRIU's image. /opt,
+/// /root and /run, where CRIU keeps what it knows of the kernel, are empty folders in memory from there on.
+pub(super) const MOUNTS: &str = r#"set -e
 mount -t tmpfs opt /opt
 mkdir /opt/criu
 mount -o loop,ro "$2" /opt/criu
 mount -t tmpfs root /root
 mount -t tmpfs run /run
 cd /
-exec "$1/agent" serve "$1/socket""#;
+"#;
 
 /// The provider.
 pub struct Local {
@@ -68,11 +67,7 @@ impl Provider for Local {
         let folder = folder.map_err(|error| wrong(format!("/tmp: {error}")))?;
         let (child, stream) =
             begin(&self.agent, criu, folder.path()).map_err(|error| wrong(error.to_string()))?;
-        Ok(Box::new(LocalHost::new(launch, folder, child, stream)))
-    }
-
-    fn notes(&self) -> Vec<String> {
-        Vec::new()
+        Ok(Box::new(Taken::new(launch, "this machine".to_owned(), Some(folder), child, stream)))
     }
 }
 
@@ -91,19 +86,11 @@ fn sweep() {
 fn begin(agent: &Path, criu: &Path, folder: &Path) -> io::Result<(Child, UnixStream)> {
     std::fs::copy(agent, folder.join("agent"))?;
     let listener = UnixListener::bind(folder.join("socket"))?;
+    // `$1` is the folder with the agent and its socket.
+    let begin = format!("{MOUNTS}exec \"$1/agent\" serve \"$1/socket\"");
     let mut command = process::command("unshare");
-    command.args([
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "--",
-        "sh",
-        "-c",
-        BEGIN,
-        "sh",
-    ]);
+    command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c"]);
+    command.args([begin.as_str(), "sh"]);
     process::own_group(&mut command);
     let mut child = command.arg(folder).arg(criu).spawn()?;
     let mut waited = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];

@@ -1,0 +1,161 @@
+//! The provider `ssh`: machines as they are, by this machine's OpenSSH and its own configuration, keys and known hosts.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use super::host::Taken;
+use super::local::MOUNTS;
+use crate::host::{Host, Launch, LaunchError, Provider};
+use crate::model::{HostAsk, Role};
+use crate::process::{self, ProcessError};
+
+/// Whoever is no root there becomes it without being asked, or not at all.
+const AS_ROOT: &str = "$([ \"$(id -u)\" = 0 ] || echo sudo -n)";
+
+/// Why a machine cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SshError {
+    /// Nobody said which.
+    #[error("--provider ssh wants --host user@machine: one, or for stories that move two, the source first")]
+    NoHost,
+    /// It would be taken for an option.
+    #[error("`{0}` is no host: user@machine is wanted")]
+    Option(String),
+    /// It cannot be reached, or has not what is needed.
+    #[error("{host} cannot be used: {reason}")]
+    Unusable {
+        /// The machine.
+        host: String,
+        /// Its words.
+        reason: ProcessError,
+    },
+    /// A folder of our own.
+    #[error("cannot make a folder for ssh's sockets: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+/// The provider.
+pub struct Ssh {
+    /// The machines, the source first.
+    hosts: Vec<String>,
+    agent: PathBuf,
+    crius: BTreeMap<HostAsk, Result<PathBuf, String>>,
+    /// ssh's control sockets.
+    control: tempfile::TempDir,
+    /// What is on which machine already: its path there, by host and file.
+    there: Mutex<BTreeMap<(String, PathBuf), String>>,
+}
+
+impl Ssh {
+    /// What it does to the machines, said before it does it.
+    pub const NOTICE: &str = "ssh: everything runs as root on the kernel of each machine, in namespaces of mounts and \
+        processes of its own; /root, /opt and /run are replaced by memory there, and files are copied to \
+        /tmp/criu-matrix-ssh-*, which goes when the run ends; no cell is isolated from the machine's load";
+
+    /// Reaches every machine once, and makes its folder there.
+    ///
+    /// # Errors
+    /// See [`SshError`].
+    pub fn new(
+        hosts: Vec<String>,
+        agent: PathBuf,
+        crius: BTreeMap<HostAsk, Result<PathBuf, String>>,
+    ) -> Result<Self, SshError> {
+        if hosts.is_empty() {
+            return Err(SshError::NoHost);
+        }
+        if let Some(host) = hosts.iter().find(|host| host.starts_with('-') || host.is_empty()) {
+            return Err(SshError::Option(host.clone()));
+        }
+        let control = tempfile::Builder::new().prefix("criu-matrix-").tempdir_in("/tmp")?;
+        let ssh = Self { hosts, agent, crius, control, there: Mutex::default() };
+        for host in &ssh.hosts {
+            let line = format!("{AS_ROOT} true && uname -sm && mkdir -p -m 700 {}", ssh.folder());
+            process::output(&mut ssh.command(host, &line))
+                .map_err(|reason| SshError::Unusable { host: host.clone(), reason })?;
+        }
+        Ok(ssh)
+    }
+
+    /// On every machine.
+    fn folder(&self) -> String {
+        let name = self.control.path().file_name().unwrap_or_default().to_string_lossy();
+        format!("/tmp/criu-matrix-ssh-{}", name.trim_start_matches("criu-matrix-"))
+    }
+
+    /// All commands to one machine share a connection.
+    fn command(&self, host: &str, line: &str) -> Command {
+        let mut command = process::command("ssh");
+        command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ControlMaster=auto"]);
+        command.arg("-o").arg(format!("ControlPath={}/%C", self.control.path().display()));
+        command.args(["-o", "ControlPersist=60", "--", host, line]);
+        process::own_group(&mut command);
+        command
+    }
+
+    /// The path of a file on a machine; it is copied there once.
+    fn put(&self, host: &str, file: &Path) -> Result<String, String> {
+        let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (host.to_owned(), file.to_owned());
+        if let Some(path) = there.get(&key) {
+            return Ok(path.clone());
+        }
+        let path = format!("{}/{}", self.folder(), there.len());
+        let source = File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let line = format!("cat >{path} && chmod 700 {path}");
+        process::output(self.command(host, &line).stdin(source)).map_err(|error| error.to_string())?;
+        there.insert(key, path.clone());
+        Ok(path)
+    }
+}
+
+impl Provider for Ssh {
+    fn name(&self) -> &str {
+        "ssh"
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<Box<dyn Host>, LaunchError> {
+        let wrong = |reason: String| LaunchError { ask: launch.ask.to_string(), reason };
+        let criu = match self.crius.get(launch.ask) {
+            Some(Ok(criu)) => criu,
+            Some(Err(reason)) => return Err(wrong(reason.clone())),
+            None => return Err(wrong("nothing was installed for it".to_owned())),
+        };
+        let second = self.hosts.get(1).filter(|_| launch.role == Role::Destination);
+        let host = second.unwrap_or(&self.hosts[0]);
+        let agent = self.put(host, &self.agent).map_err(wrong)?;
+        let criu = self.put(host, criu).map_err(wrong)?;
+        let begin = format!("{MOUNTS}exec \"$1\" serve -");
+        let words = [begin.as_str(), "sh", &agent, &criu];
+        let words = shlex::try_join(words).map_err(|error| wrong(error.to_string()))?;
+        let line =
+            format!("exec {AS_ROOT} unshare --mount --pid --fork --kill-child --mount-proc -- sh -c {words}");
+        let start = || {
+            let (ours, theirs) = UnixStream::pair()?;
+            let mut command = self.command(host, &line);
+            command
+                .stdin(Stdio::from(OwnedFd::from(theirs.try_clone()?)))
+                .stdout(Stdio::from(OwnedFd::from(theirs)));
+            Ok((command.spawn()?, ours))
+        };
+        let (child, stream) = start().map_err(|error: std::io::Error| wrong(error.to_string()))?;
+        Ok(Box::new(Taken::new(launch, format!("{host}, by ssh"), None, child, stream)))
+    }
+}
+
+impl Drop for Ssh {
+    fn drop(&mut self) {
+        for host in &self.hosts {
+            // What cannot be removed is two files in a folder that says whose it is.
+            let _gone = process::output(&mut self.command(host, &format!("rm -rf {}", self.folder())));
+            let mut end = process::command("ssh");
+            end.arg("-o").arg(format!("ControlPath={}/%C", self.control.path().display()));
+            let _ended = process::output(end.args(["-O", "exit", "--", host]));
+        }
+    }
+}
