@@ -149,7 +149,7 @@ impl CellRun<'_> {
         probes.extend(self.workload.needs.iter().map(|program| Probe::Feature {
             works: Command::new(":"),
             has: Command::new(format!("[ -n \"$(command -v {program})\" ]")),
-            name: format!("userland's {program}"),
+            name: format!("{program} (a program of the userland)"),
         }));
         let mut missing = Vec::new();
         for role in self.story.roles() {
