@@ -14,9 +14,15 @@ chmod 1777 "$root/work" "$root/tmp"
 [ -e "$root/etc/passwd" ] || echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
 
 # The applets that it lacks; an image of the user's own keeps its own shell.
-cp "$(command -v busybox)" "$root/bin/busybox"
+# A link of the image's may lead nowhere from here, and is there all the same.
+there() {
+	[ -e "$root/$1" ] || [ -L "$root/$1" ]
+}
+box=busybox
+! there bin/busybox || box=busybox-of-the-userland
+cp "$(command -v busybox)" "$root/bin/$box"
 for applet in $(busybox --list); do
-	[ -e "$root/bin/$applet" ] || [ -e "$root/usr/bin/$applet" ] || ln -sf busybox "$root/bin/$applet"
+	there "bin/$applet" || there "usr/bin/$applet" || ln -s "$box" "$root/bin/$applet"
 done
 
 # FILE: the libraries that it needs, where they are not there.

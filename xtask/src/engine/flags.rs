@@ -100,7 +100,7 @@ impl Client {
             Verb::Unpause => vec![self.on(step, "unpause")],
             Verb::Remove { force: false } => vec![self.on(step, "rm")],
             Verb::Connect { talks_on } => connect(on, *talks_on, scene),
-            Verb::Reach => reach(on, scene, &self.stream(step, scene, scene.workload.output)),
+            Verb::Reach => reach(on, step.refused, scene, &self.stream(step, scene, scene.workload.output)),
             Verb::Exec(line) => {
                 let name = name(step.container.as_deref());
                 vec![run(on, Command::new(format!("{} exec {name} sh -c {}", self.program, quoted(line))))]

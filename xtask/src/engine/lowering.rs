@@ -219,13 +219,18 @@ fn outside() -> Command {
 
 /// Asks a service once from outside, and looks for the nonce of its answer in its ticks: `log` is where those are.
 /// The address is the host's; on the destination it is the one that the source had.
-pub(super) fn reach(on: Role, scene: &Scene<'_>, log: &str) -> Vec<Action> {
+/// Where it must be refused, any answer at all is one.
+pub(super) fn reach(on: Role, refused: bool, scene: &Scene<'_>, log: &str) -> Vec<Action> {
     let port = scene.settings.publish.unwrap_or_default();
-    let ask = format!(
-        "answer=$(ip netns exec outside busybox nc -w 10 {} {port} </dev/null) && echo \"$answer\" && \
-         nonce=$(echo \"$answer\" | grep -o 'nonce=[0-9a-f]*') && grep -qF \"$nonce\" {log}",
-        OUTSIDE[0]
-    );
+    let ask = format!("$(ip netns exec outside busybox nc -w 10 {} {port} </dev/null)", OUTSIDE[0]);
+    let ask = if refused {
+        format!("answer={ask}; echo \"$answer\"; [ -n \"$answer\" ]")
+    } else {
+        format!(
+            "answer={ask} && echo \"$answer\" && \
+             nonce=$(echo \"$answer\" | grep -o 'nonce=[0-9a-f]*') && grep -qF \"$nonce\" {log}"
+        )
+    };
     vec![run(on, outside()), run(on, Command::new(ask))]
 }
 

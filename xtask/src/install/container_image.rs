@@ -162,13 +162,25 @@ fn flatten(layers: &[PathBuf], root: &Path) -> std::io::Result<()> {
                 now_covered.push(folder.join(removed));
                 continue;
             }
-            let hidden = seen.contains(&path)
-                || path.ancestors().any(|above| covered.contains(above))
-                || path.ancestors().skip(1).any(|above| opaque.contains(above));
-            if hidden || path.as_os_str().is_empty() {
+            let hidden = |path: &Path| {
+                seen.contains(path)
+                    || path.ancestors().any(|above| covered.contains(above))
+                    || path.ancestors().skip(1).any(|above| opaque.contains(above))
+            };
+            if hidden(&path) || path.as_os_str().is_empty() {
                 continue;
             }
             let mut header = entry.header().clone();
+            let link = entry.link_name()?.map(|target| plain_path(&target));
+            if header.entry_type() == EntryType::Link
+                && let Some(target) = link.filter(|target| hidden(target))
+            {
+                // Its other name is a higher layer's now, or nobody's: the bytes are this layer's.
+                copy(layer, &target, &path, &mut builder)?;
+                now_covered.push(path.clone());
+                now_seen.push(path);
+                continue;
+            }
             match (header.entry_type(), entry.link_name()?.map(std::borrow::Cow::into_owned)) {
                 (kind @ (EntryType::Symlink | EntryType::Link), Some(target)) => {
                     let target = if kind == EntryType::Link { plain_path(&target) } else { target };
@@ -186,6 +198,19 @@ fn flatten(layers: &[PathBuf], root: &Path) -> std::io::Result<()> {
         opaque.extend(now_opaque);
     }
     builder.into_inner()?.flush()
+}
+
+/// A file of a layer under another name.
+fn copy<W: Write>(layer: &Path, from: &Path, to: &Path, builder: &mut Builder<W>) -> std::io::Result<()> {
+    for entry in open(layer)?.entries()? {
+        let mut entry = entry?;
+        if plain_path(&entry.path()?) == from && entry.header().entry_type().is_file() {
+            let mut header = entry.header().clone();
+            return builder.append_data(&mut header, to, &mut entry);
+        }
+    }
+    let what = format!("{} is a link to {}, which is not in its layer", to.display(), from.display());
+    Err(std::io::Error::other(what))
 }
 
 #[cfg(test)]
@@ -238,6 +263,32 @@ mod tests {
         let expected: Vec<_> =
             expected.iter().map(|&(path, text)| (path.to_owned(), text.to_owned())).collect();
         assert_eq!(found, expected);
+    }
+
+    /// Where `a` is removed, and where it is replaced: its other name `b` keeps what it was.
+    #[rstest::rstest]
+    #[case(&[(".wh.a", "")])]
+    #[case(&[("a", "new")])]
+    fn a_hard_link_outlives_its_other_name(#[case] upper: &[(&str, &str)]) {
+        let dir = tempfile::tempdir().unwrap();
+        let lower = dir.path().join("0");
+        let mut builder = Builder::new(File::create(&lower).unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        builder.append_data(&mut header, "a", &b"old"[..]).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::Link);
+        header.set_size(0);
+        builder.append_link(&mut header, "b", "a").unwrap();
+        builder.finish().unwrap();
+        let root = dir.path().join("root.tar");
+        flatten(&[lower, layer(dir.path(), "1", upper)], &root).unwrap();
+        let mut archive = open(&root).unwrap();
+        let mut b =
+            archive.entries().unwrap().map(Result::unwrap).find(|it| it.path().unwrap() == Path::new("b"));
+        let mut text = String::new();
+        b.as_mut().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "old");
     }
 
     #[rstest::rstest]

@@ -6,7 +6,10 @@ use crate::model::{Place, Role, Verb};
 /// Says so of a restore on the destination that failed; nothing where nobody looked.
 pub(super) fn left(history: &History<'_>, step: usize) -> Option<String> {
     let moved = &history.story.steps[step];
-    if !matches!(moved.verb, Verb::Restore { .. }) || moved.on != Role::Destination {
+    if !matches!(moved.verb, Verb::Restore { .. })
+        || moved.on != Role::Destination
+        || moved.container.is_some()
+    {
         return None;
     }
     let runs = |on: Role| {
@@ -29,7 +32,7 @@ fn goes_on(history: &History<'_>, step: usize) -> bool {
     let ticks = |look| history.ticks(look).ok().map(|all| all.values().map(Vec::len).sum::<usize>());
     let now = history.look(&place, step).ok().and_then(ticks);
     let before = history.last_look_before(&place, step).and_then(ticks);
-    now > before
+    matches!((now, before), (Some(now), Some(before)) if now > before)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Pattern, Reason, Several};
-use crate::model::{GuestFacts, HostAsk, Stage};
+use crate::model::{GuestFacts, HostAsk, Role, Stage};
 
 /// Cells that are known to fail, how, and where that is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +61,12 @@ pub struct Seen<'a> {
 }
 
 impl KnownBug {
+    /// Whether it shows on that host of a move: restores are the destination's, and all that comes before the source's.
+    pub fn shows_on(&self, role: Role) -> bool {
+        let late = |stage: &Stage| matches!(stage, Stage::Restore | Stage::Verify);
+        self.stage.iter().any(|stage| late(stage) == (role == Role::Destination))
+    }
+
     /// Whether a cell is one of those that it is about. Versions are those that the guest reported, where it did.
     pub fn means(&self, scenario: &str, host: &HostAsk, facts: Option<&GuestFacts>) -> bool {
         let reported = |fact: fn(&GuestFacts) -> &str| facts.map_or("", fact);

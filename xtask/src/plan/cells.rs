@@ -159,7 +159,11 @@ impl Plan {
     /// are none: what fails there fails for another reason.
     /// A move is one of those of either of its hosts; `facts` are what each part reported.
     pub fn known_bugs(&self, cell: &PlannedCell, facts: &BTreeMap<Role, GuestFacts>) -> Vec<&KnownBug> {
-        let means = |bug: &KnownBug, role| bug.means(&cell.scenario, cell.on(role), facts.get(&role));
+        // What fails at a dump is the source's, what fails at a restore the destination's.
+        let means = |bug: &KnownBug, role| {
+            (cell.destination.is_none() || bug.shows_on(role))
+                && bug.means(&cell.scenario, cell.on(role), facts.get(&role))
+        };
         let of_story = self.story(cell).map_or(&[][..], |story| &story.known_bugs);
         of_story
             .iter()

@@ -58,6 +58,8 @@ fn logs(cell: &Cell, run_folder: &Path, left_out: &[usize]) -> Vec<Log> {
     walk(&root, &root, &mut files);
     let step = |name: &str| name.split('-').next().and_then(|number| number.parse::<usize>().ok());
     let told = |step: usize| step != 0 && !left_out.contains(&step);
+    // What undid a move is no part of its failure.
+    files.retain(|name| !name.starts_with("back/"));
     files.retain(|name| name != "story.log" && is_log(name) && step(name).is_none_or(told));
     files.sort_by_key(|name| (step(name).is_none(), std::cmp::Reverse(step(name)), name.clone()));
     let read = files.iter().filter_map(|name| {

@@ -117,7 +117,11 @@ impl CellRun<'_> {
                 let last = at + 1 == actions.len();
                 let acted = self.act(hosts, number, step, action, last);
                 if last && matches!(acted, Err(Stop::Told)) && step.on == Role::Destination {
-                    self.fall_back(hosts, number, step)?;
+                    // What has failed stays a failure, whatever becomes of the way back.
+                    if self.fall_back(hosts, number, step).is_err() {
+                        let text = format!("{}: the way back of the move could not be seen", self.cell.id);
+                        self.tell(Event::Note { text });
+                    }
                 }
                 acted?;
             }

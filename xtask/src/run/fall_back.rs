@@ -12,6 +12,12 @@ impl CellRun<'_> {
     /// Brings a program back that step `number` could not restore on the destination.
     pub(super) fn fall_back(&self, hosts: &mut Hosts, number: usize, failed: &Step) -> Result<(), Stop> {
         let Verb::Restore { from, dir, .. } = &failed.verb else { return Ok(()) };
+        let stayed =
+            |step: &Step| matches!(&step.verb, Verb::Dump { to, leave_running: true, .. } if to == from);
+        // One that never stopped must not be restored over itself.
+        if failed.container.is_some() || self.story.steps.iter().any(stayed) {
+            return Ok(());
+        }
         let back = Verb::Restore { from: from.clone(), dir: *dir, fresh: false };
         let end = Step { on: Role::Destination, ..Step::plain(Verb::Kill) };
         // Nothing may be there to be ended.

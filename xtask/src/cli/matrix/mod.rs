@@ -66,7 +66,12 @@ pub(super) fn replay(
 /// A machine that is taken as it is has no axes but CRIU.
 fn as_is(provider: &str, arguments: &Arguments, profile: &mut Profile) -> anyhow::Result<()> {
     let axes = arguments.axes();
-    let observed = [&axes.kernel, &axes.userland, &axes.cpu, &axes.to.kernel, &axes.to.cpu];
+    if !axes.to.is_empty() || profile.to.is_some() {
+        bail!(
+            "--provider {provider} crosses no hosts: both ends of a move are the machines that are there, with one CRIU"
+        );
+    }
+    let observed = [&axes.kernel, &axes.userland, &axes.cpu];
     if observed.into_iter().any(|axis| !axis.is_empty()) {
         bail!(
             "--provider {provider} takes a machine as it is: kernel, userland and CPU are observed, not asked for"
