@@ -75,7 +75,7 @@ impl Ssh {
         let control = tempfile::Builder::new().prefix("criu-matrix-").tempdir_in("/tmp")?;
         let ssh = Self { hosts, agent, crius, control, there: Mutex::default() };
         for host in &ssh.hosts {
-            let line = format!("{AS_ROOT} true && uname -sm && mkdir -p -m 700 {}", ssh.folder());
+            let line = format!("{AS_ROOT} true && uname -sm && mkdir -m 700 {}", ssh.folder());
             process::output(&mut ssh.command(host, &line))
                 .map_err(|reason| SshError::Unusable { host: host.clone(), reason })?;
         }
