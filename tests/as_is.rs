@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use xtask::process;
 
-use crate::support::{guests, xtask};
+use crate::support::{cells, guests, xtask};
 
 /// Two stories, one of them with two hosts; nothing is left behind.
 #[test]
@@ -36,11 +36,8 @@ fn two_stories_pass(provider: &str, words: &[&str], path: Option<&str>, out: &Pa
     command.args(["matrix", "--provider", provider, "--criu", "4.1.1"]).args(words);
     command.args(["--scenario", "counter", "--scenario", "migrate", "--out"]);
     let output = command.arg(out).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let report = fs::read(out.join("report.json")).unwrap_or_else(|error| panic!("{error}\n{errors}"));
-    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
-    let cells = report["cells"].as_array().unwrap();
-    for cell in cells {
+    let cells = cells(out, &output);
+    for cell in &cells {
         assert_eq!((&cell["verdict"], &cell["provider"]), (&"pass".into(), &provider.into()), "{cell:#}");
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
         assert_eq!(cell["kernel"]["observed"], release.trim(), "{cell:#}");

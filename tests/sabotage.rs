@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use crate::support::{guests, xtask};
+use crate::support::{cells, guests, xtask};
 
 /// Plays one story with one fault put into it, and expects a fail at `verify`, for this reason and no other.
 #[rstest]
@@ -108,8 +108,5 @@ fn play_on(engine: &str, kernel: &str, kind: &str, scenario: &str) -> (serde_jso
         .arg(&out)
         .output()
         .unwrap();
-    let report = std::fs::read(out.join("report.json"))
-        .unwrap_or_else(|error| panic!("no report: {error}\n{}", String::from_utf8_lossy(&output.stderr)));
-    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
-    (report["cells"][0].clone(), output.status.code())
+    (cells(&out, &output)[0].clone(), output.status.code())
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 
 use assert_cmd::Command;
 
@@ -19,6 +20,15 @@ pub(crate) fn guests() -> bool {
         eprintln!("not run: it boots guests, and XTASK_TEST_GUESTS=1 is not set (cargo xtask test sets it)");
     }
     yes
+}
+
+/// The cells in the report of a run, with what the harness said where it left none.
+#[track_caller]
+pub(crate) fn cells(run: &Path, output: &Output) -> Vec<serde_json::Value> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report = fs::read(run.join("report.json")).unwrap_or_else(|error| panic!("{error}\n{said}"));
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    report["cells"].as_array().unwrap().clone()
 }
 
 /// Writes the run folder of a real night that was recorded: `counter` with CRIU 3.17.1 passes on kernel 6.12, and fails

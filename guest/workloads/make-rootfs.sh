@@ -1,7 +1,7 @@
 #!/bin/sh
 # make-rootfs.sh FOLDER
-# The root of every container: the user's own image where there is one (image.tar), with the userland's busybox where
-# that has no shell; the userland's services, and in /work every workload, with the libraries of the userland that the
+# The root of every container: the user's own image where there is one (image.tar), with what of the
+# userland's busybox it lacks; the userland's services, and in /work every workload, with the libraries of the userland that the
 # compiled ones need and the image has not. Nothing is fetched.
 
 set -eu

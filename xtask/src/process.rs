@@ -2,15 +2,18 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::DirEntry;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, geteuid, getpid, getppid};
 
 /// Why a command of this machine did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,19 @@ fn die_with(command: &mut Command, parent: Pid) {
     };
     // SAFETY: between fork and exec, only prctl(2) and getppid(2) are called; neither allocates nor locks.
     unsafe { command.pre_exec(arm) };
+}
+
+/// This user's folders in `dir` that are named `PREFIX`, a process id, `-` and more, and whose process is dead: what was
+/// killed has left them.
+pub fn left_by_the_dead(dir: &Path, prefix: &str) -> Vec<PathBuf> {
+    let is_left = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        let own = || entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == geteuid().as_raw());
+        pid.is_some_and(|pid| own() && !Path::new("/proc").join(pid.to_string()).exists())
+    };
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(is_left).map(|entry| entry.path()).collect()
 }
 
 /// Runs a command to its end and keeps what it prints.

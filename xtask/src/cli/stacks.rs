@@ -137,13 +137,9 @@ pub(super) fn install_as_is(
     let workshop = Workshop::new(lock, cache, offline, &archives, tell);
     let agent = install::agent(&places::root()).context("the agent cannot be built")?;
     let files = workload_files(&workshop)?;
-    let criu = |ask: &str| {
-        let locked = lock.crius.get(ask).ok_or("it is not in the lock")?;
-        workshop.criu(locked).map(|criu| criu.image).map_err(|error| error.to_string())
-    };
-    let built = each(&asks(plan).crius, &criu);
+    let built = each(&asks(plan).crius, &|ask| criu(lock, &workshop, ask));
     let crius = hosts(plan).map(|host| {
-        let image = part(&built, "CRIU", &host.criu).cloned();
+        let image = part(&built, "CRIU", &host.criu).map(|criu| criu.image.clone());
         (host.clone(), image)
     });
     Ok(Luggage { agent, crius: crius.collect(), files })
@@ -201,10 +197,6 @@ impl Parts {
             let locked = lock.userlands.get(ask).ok_or("it is not in the lock")?;
             workshop.userland(locked).map_err(words)
         };
-        let criu = |ask: &str| {
-            let locked = lock.crius.get(ask).ok_or("it is not in the lock")?;
-            workshop.criu(locked).map_err(words)
-        };
         let engine = |key: &str| {
             let locked = lock.engines.get(key);
             locked.map(|locked| workshop.engine(locked)).transpose().map_err(words)
@@ -213,7 +205,7 @@ impl Parts {
         Self {
             kernels: each(&asks.kernels, &kernel),
             userlands: each(&asks.userlands, &userland),
-            crius: each(&asks.crius, &criu),
+            crius: each(&asks.crius, &|ask| criu(lock, workshop, ask)),
             engines: each(&engines, &engine),
         }
     }
@@ -238,6 +230,11 @@ impl Parts {
         };
         Ok((stack, too_old(criu, userland, host)))
     }
+}
+
+fn criu(lock: &Lock, workshop: &Workshop<'_>, ask: &str) -> Result<Criu, String> {
+    let locked = lock.crius.get(ask).ok_or("it is not in the lock")?;
+    workshop.criu(locked).map_err(|error| error.to_string())
 }
 
 /// A CRIU on the userland's libc needs one that is new enough.

@@ -12,6 +12,6 @@ pub use api::{Exec, Guest, TransferError};
 pub use capture::{CUT, OUTPUT_MAX};
 pub use fake::Fake;
 pub use link::{GRACE, Watch};
-pub use shell::{ShellError, shell};
+pub use shell::{ShellError, interactive, shell};
 
 pub use ::guest::wire::Hello;

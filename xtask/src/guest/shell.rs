@@ -40,6 +40,15 @@ impl From<Lost> for ShellError {
     }
 }
 
+/// A shell in the guest on this process's own terminal, until it ends.
+///
+/// # Errors
+/// See [`shell`].
+pub fn interactive(agent: &mut Agent) -> Result<Exit, ShellError> {
+    let argv = ["/bin/sh", "-c", "exec $(command -v bash || echo sh) -i"].map(str::to_owned);
+    shell(agent, &argv, "/root", io::stdin().as_fd(), io::stdout().as_fd())
+}
+
 /// Runs a command on a terminal in the guest until it ends, between a person's keyboard and screen. The keyboard's
 /// terminal, if it is one, is in raw mode meanwhile; the screen's gives its size to the guest's.
 ///

@@ -1,5 +1,6 @@
 //! The seam between a cell and whatever makes its hosts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,28 @@ pub struct Launch<'a> {
     pub folder: &'a Path,
     /// What is done in the guest before it is given out.
     pub prepare: &'a Preparation,
+}
+
+impl Launch<'_> {
+    /// Why the host cannot be begun.
+    pub fn wrong(&self, reason: impl Into<String>) -> LaunchError {
+        LaunchError { ask: self.ask.to_string(), reason: reason.into() }
+    }
+
+    /// What was installed for it.
+    ///
+    /// # Errors
+    /// Why nothing was.
+    pub fn installed<'a, T>(
+        &self,
+        all: &'a BTreeMap<HostAsk, Result<T, String>>,
+    ) -> Result<&'a T, LaunchError> {
+        match all.get(self.ask) {
+            Some(Ok(it)) => Ok(it),
+            Some(Err(reason)) => Err(self.wrong(reason.clone())),
+            None => Err(self.wrong("nothing was installed for it")),
+        }
+    }
 }
 
 /// What is done in a guest of a stack once, before any cell: the same for every cell of the stack.

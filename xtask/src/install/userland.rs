@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
@@ -174,19 +174,13 @@ impl Workshop<'_> {
 
 /// Removes this user's folders for building whose process is dead.
 fn sweep_scratch(dir: &Path) {
-    for item in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let name = item.file_name().to_string_lossy().into_owned();
-        let pid = name.strip_prefix(SCRATCH).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-        let own =
-            item.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw());
-        if own && pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-            // Nothing depends on its going. What belongs to subordinate ids only a user namespace can remove.
-            if fs::remove_dir_all(item.path()).is_err() {
-                let mut command = process::command("mmdebstrap");
-                command.args(["--unshare-helper", "rm", "-rf"]).arg(item.path());
-                let _ = process::output(&mut command);
-                let _ = fs::remove_dir_all(item.path());
-            }
+    for folder in process::left_by_the_dead(dir, SCRATCH) {
+        // Nothing depends on its going. What belongs to subordinate ids only a user namespace can remove.
+        if fs::remove_dir_all(&folder).is_err() {
+            let mut command = process::command("mmdebstrap");
+            command.args(["--unshare-helper", "rm", "-rf"]).arg(&folder);
+            let _ = process::output(&mut command);
+            let _ = fs::remove_dir_all(&folder);
         }
     }
 }

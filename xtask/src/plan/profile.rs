@@ -180,30 +180,22 @@ impl Profile {
         let Axes { kernel, userland, criu, engine, cpu, scenario, to } = axes;
         if !to.is_empty() {
             let mine = self.to.get_or_insert_default();
-            for (mine, given) in [
+            in_place([
                 (&mut mine.kernel, to.kernel),
                 (&mut mine.userland, to.userland),
                 (&mut mine.criu, to.criu),
                 (&mut mine.engine, to.engine),
                 (&mut mine.cpu, to.cpu),
-            ] {
-                if !given.is_empty() {
-                    *mine = given;
-                }
-            }
+            ]);
         }
-        for (mine, given) in [
+        in_place([
             (&mut self.kernel, kernel),
             (&mut self.userland, userland),
             (&mut self.criu, criu),
             (&mut self.engine, engine),
             (&mut self.cpu, cpu),
             (&mut self.scenario, scenario),
-        ] {
-            if !given.is_empty() {
-                *mine = given;
-            }
-        }
+        ]);
     }
 
     /// Makes it one of machines that are taken as they are: kernel, userland and processor are what they are.
@@ -211,8 +203,7 @@ impl Profile {
         for axis in [&mut self.kernel, &mut self.userland, &mut self.cpu] {
             *axis = vec![HostAsk::AS_IS.to_owned()];
         }
-        // What is known of hosts is matched by what they report; what is left out is named by what was asked.
-        self.to = None;
+        // What is left out is named by what was asked, and nothing was.
         self.except.clear();
     }
 
@@ -232,6 +223,15 @@ impl Profile {
     /// When a suite is not what a suite can be.
     pub fn config(&self) -> Result<Config, ConfigError> {
         Config::default().with(&self.folder, self.suite.clone(), self.kernels.clone(), self.crius.clone())
+    }
+}
+
+/// Puts each axis that was given in place of the one that is there.
+fn in_place<const AXES: usize>(axes: [(&mut Vec<String>, Vec<String>); AXES]) {
+    for (mine, given) in axes {
+        if !given.is_empty() {
+            *mine = given;
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub struct Cell {
     pub engine: Engine,
     /// The CPU model that was asked for.
     pub cpu: String,
-    /// The second host of a move whose plan crosses hosts; `null` where there is none, or it is like the first.
+    /// The second host of a move whose plan crosses hosts; left out where there is none, or it is like the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<Destination>,
     /// The provider's name.
@@ -83,7 +83,7 @@ pub struct Cell {
     pub stage: Option<Stage>,
     /// Why, with the first error of the log; `null` where there is nothing to say.
     pub reason: Option<String>,
-    /// Which copies of the program run after a move that failed; `null` where none failed to come back.
+    /// Which copies of the program run after a move that failed; left out where none failed to come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<String>,
     /// What the rules say of it, best first; empty where nobody knows, `null` where nothing failed.
@@ -136,9 +136,7 @@ impl Cell {
         }
         self
     }
-}
 
-impl Cell {
     /// The same as it is for whoever looks at a failure on the destination: versions there are what counts.
     #[must_use]
     pub(super) fn over_there(mut self) -> Self {

@@ -3,6 +3,7 @@
 //! Markdown draw the same.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use super::{Cell, Report, Style, moves};
 use crate::judge::Kind;
@@ -53,11 +54,12 @@ impl<'a> Matrix<'a> {
     pub(super) fn of(report: &'a Report) -> Self {
         let mut scenarios = Order::default();
         for cell in &report.cells {
-            scenarios.place(&cell.scenario);
+            scenarios.place(cell.scenario.as_str());
         }
         let providers = distinct(report.cells.iter().map(|cell| cell.provider.as_str()));
         let with_provider = providers.len() > 1;
         let crossed = moves::crossed(report);
+        let mut groups = Order::default();
         let mut builders: Vec<Builder> = Vec::new();
         for cell in &report.cells {
             let mut place = match &cell.destination {
@@ -67,16 +69,14 @@ impl<'a> Matrix<'a> {
             if with_provider {
                 place.heading.push(format!("provider {}", cell.provider));
             }
-            let mut groups = builders.iter();
-            let known = groups.position(|it| it.corner == place.corner && it.heading == place.heading);
-            let at = known.unwrap_or_else(|| {
+            let at = groups.place((place.corner, place.heading.clone()));
+            if at == builders.len() {
                 builders.push(Builder::new(&place));
-                builders.len() - 1
-            });
-            builders[at].add(cell, place, scenarios.place(&cell.scenario), scenarios.names.len());
+            }
+            builders[at].add(cell, place, scenarios.place(cell.scenario.as_str()), scenarios.all.len());
         }
         let groups = builders.into_iter().map(Builder::build).collect();
-        Self { scenarios: scenarios.names, groups }
+        Self { scenarios: scenarios.all, groups }
     }
 
     /// Whether squares have a mark for each scenario, and the legend numbers them.
@@ -151,19 +151,26 @@ impl Shown {
     }
 }
 
-/// Names in the order of their first appearance.
-#[derive(Default)]
-struct Order<'a> {
-    names: Vec<&'a str>,
-    places: HashMap<&'a str, usize>,
+/// Values in the order of their first appearance.
+struct Order<T> {
+    all: Vec<T>,
+    places: HashMap<T, usize>,
 }
 
-impl<'a> Order<'a> {
-    fn place(&mut self, name: &'a str) -> usize {
-        *self.places.entry(name).or_insert_with(|| {
-            self.names.push(name);
-            self.names.len() - 1
-        })
+impl<T> Default for Order<T> {
+    fn default() -> Self {
+        Self { all: Vec::new(), places: HashMap::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Order<T> {
+    fn place(&mut self, value: T) -> usize {
+        if let Some(&at) = self.places.get(&value) {
+            return at;
+        }
+        self.places.insert(value.clone(), self.all.len());
+        self.all.push(value);
+        self.all.len() - 1
     }
 }
 
@@ -191,8 +198,8 @@ fn stays(cell: &Cell) -> Place {
 struct Builder {
     heading: Vec<String>,
     corner: &'static str,
-    rows: Vec<String>,
-    columns: Vec<String>,
+    rows: Order<String>,
+    columns: Order<String>,
     squares: HashMap<(usize, usize), Square>,
     planned: Vec<bool>,
 }
@@ -202,15 +209,15 @@ impl Builder {
         Self {
             heading: place.heading.clone(),
             corner: place.corner,
-            rows: Vec::new(),
-            columns: Vec::new(),
+            rows: Order::default(),
+            columns: Order::default(),
             squares: HashMap::new(),
             planned: Vec::new(),
         }
     }
 
     fn add(&mut self, cell: &Cell, place: Place, scenario: usize, scenarios: usize) {
-        let at = (index_of(&mut self.rows, place.row), index_of(&mut self.columns, place.column));
+        let at = (self.rows.place(place.row), self.columns.place(place.column));
         let square = self.squares.entry(at).or_default();
         square.resize(scenarios, None);
         square[scenario] = Some(together(square[scenario], cell.verdict));
@@ -220,15 +227,8 @@ impl Builder {
 
     fn build(self) -> Group {
         let Self { heading, corner, rows, columns, squares, planned } = self;
-        Group { heading, corner, rows, columns, squares, planned }
+        Group { heading, corner, rows: rows.all, columns: columns.all, squares, planned }
     }
-}
-
-fn index_of(names: &mut Vec<String>, name: String) -> usize {
-    names.iter().position(|known| *known == name).unwrap_or_else(|| {
-        names.push(name);
-        names.len() - 1
-    })
 }
 
 /// One mark for all repeats of a cell: by turns is flaky, else what needs a look wins.
@@ -249,7 +249,7 @@ pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str>
     for name in names {
         order.place(name);
     }
-    order.names
+    order.all
 }
 
 #[cfg(test)]

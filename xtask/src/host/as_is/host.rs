@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Child;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::guest::{Agent, Guest, ShellError, shell};
+use crate::guest::{Agent, Guest, ShellError, interactive};
 use crate::host::prepare::prepare;
 use crate::host::{CameUp, Host, Launch, Preparation};
 use crate::model::{Exit, Lost};
@@ -101,8 +100,7 @@ impl Host for Taken {
         self.guest().map_err(ShellError::Lost)?;
         let never = || ShellError::Lost(Lost::Ended("it never answered".to_owned()));
         let agent = self.agent.as_mut().ok_or_else(never)?;
-        let argv = ["/bin/sh", "-c", "exec $(command -v bash || echo sh) -i"].map(str::to_owned);
-        shell(agent, &argv, "/root", io::stdin().as_fd(), io::stdout().as_fd())
+        interactive(agent)
     }
 
     fn traces(&self) -> Vec<String> {

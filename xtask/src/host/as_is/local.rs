@@ -21,6 +21,10 @@ const FIRST_CALL: u16 = 30_000;
 /// How the folder of a host begins, with the harness's process id behind.
 const FOLDER: &str = "criu-matrix-local-";
 
+/// What gives an agent its namespaces; what it runs comes behind.
+pub(super) const NAMESPACES: &[&str] =
+    &["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c"];
+
 /// What comes before an agent, in namespaces of mounts and processes that nobody else is in; `$2` is CRIU's image. /opt,
 /// /root and /run, where CRIU keeps what it knows of the kernel, are empty folders in memory from there on.
 pub(super) const MOUNTS: &str = r#"set -e
@@ -52,15 +56,11 @@ impl Provider for Local {
     }
 
     fn launch(&self, launch: &Launch<'_>) -> Result<Box<dyn Host>, LaunchError> {
-        let wrong = |reason: String| LaunchError { ask: launch.ask.to_string(), reason };
+        let wrong = |reason: String| launch.wrong(reason);
         if !nix::unistd::geteuid().is_root() {
             return Err(wrong("--provider local wants root: CRIU and mounts do".to_owned()));
         }
-        let criu = match self.crius.get(launch.ask) {
-            Some(Ok(criu)) => criu,
-            Some(Err(reason)) => return Err(wrong(reason.clone())),
-            None => return Err(wrong("nothing was installed for it".to_owned())),
-        };
+        let criu = launch.installed(&self.crius)?;
         sweep();
         let prefix = format!("{FOLDER}{}-", std::process::id());
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in("/tmp");
@@ -73,12 +73,8 @@ impl Provider for Local {
 
 /// Removes the folders whose harness was killed. Nothing depends on their going.
 fn sweep() {
-    for entry in std::fs::read_dir("/tmp").into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-            let _gone = std::fs::remove_dir_all(entry.path());
-        }
+    for folder in process::left_by_the_dead(Path::new("/tmp"), FOLDER) {
+        let _gone = std::fs::remove_dir_all(folder);
     }
 }
 
@@ -88,9 +84,8 @@ fn begin(agent: &Path, criu: &Path, folder: &Path) -> io::Result<(Child, UnixStr
     let listener = UnixListener::bind(folder.join("socket"))?;
     // `$1` is the folder with the agent and its socket.
     let begin = format!("{MOUNTS}exec \"$1/agent\" serve \"$1/socket\"");
-    let mut command = process::command("unshare");
-    command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c"]);
-    command.args([begin.as_str(), "sh"]);
+    let mut command = process::command(NAMESPACES[0]);
+    command.args(&NAMESPACES[1..]).args([begin.as_str(), "sh"]);
     process::own_group(&mut command);
     let mut child = command.arg(folder).arg(criu).spawn()?;
     let mut waited = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];

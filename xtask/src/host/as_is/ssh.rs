@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use super::host::Taken;
-use super::local::MOUNTS;
+use super::local::{MOUNTS, NAMESPACES};
 use crate::host::{Host, Launch, LaunchError, Provider};
 use crate::model::{HostAsk, Role};
 use crate::process::{self, ProcessError};
@@ -120,21 +120,16 @@ impl Provider for Ssh {
     }
 
     fn launch(&self, launch: &Launch<'_>) -> Result<Box<dyn Host>, LaunchError> {
-        let wrong = |reason: String| LaunchError { ask: launch.ask.to_string(), reason };
-        let criu = match self.crius.get(launch.ask) {
-            Some(Ok(criu)) => criu,
-            Some(Err(reason)) => return Err(wrong(reason.clone())),
-            None => return Err(wrong("nothing was installed for it".to_owned())),
-        };
+        let wrong = |reason: String| launch.wrong(reason);
+        let criu = launch.installed(&self.crius)?;
         let second = self.hosts.get(1).filter(|_| launch.role == Role::Destination);
         let host = second.unwrap_or(&self.hosts[0]);
         let agent = self.put(host, &self.agent).map_err(wrong)?;
         let criu = self.put(host, criu).map_err(wrong)?;
         let begin = format!("{MOUNTS}exec \"$1\" serve -");
-        let words = [begin.as_str(), "sh", &agent, &criu];
+        let words = NAMESPACES.iter().copied().chain([begin.as_str(), "sh", &agent, &criu]);
         let words = shlex::try_join(words).map_err(|error| wrong(error.to_string()))?;
-        let line =
-            format!("exec {AS_ROOT} unshare --mount --pid --fork --kill-child --mount-proc -- sh -c {words}");
+        let line = format!("exec {AS_ROOT} {words}");
         let start = || {
             let (ours, theirs) = UnixStream::pair()?;
             let mut command = self.command(host, &line);

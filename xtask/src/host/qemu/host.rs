@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use super::freshen::{freshen, rename};
 use super::machine::Running;
 use super::provider::{Notes, place};
 use super::warm::{Saved, WarmStates};
-use crate::guest::{Agent, Guest, ShellError, shell};
+use crate::guest::{Agent, Guest, ShellError, interactive};
 use crate::host::prepare::prepare;
 use crate::host::{CameUp, Host, Launch, Preparation};
 use crate::interrupt;
@@ -195,8 +194,7 @@ impl Host for QemuHost {
         self.guest().map_err(ShellError::Lost)?;
         let running = self.running.as_mut().ok_or_else(|| ShellError::Lost(gone()))?;
         let agent = running.agent().map_err(ShellError::Lost)?;
-        let argv = ["/bin/sh", "-c", "exec $(command -v bash || echo sh) -i"].map(str::to_owned);
-        shell(agent, &argv, "/root", std::io::stdin().as_fd(), std::io::stdout().as_fd())
+        interactive(agent)
     }
 
     fn traces(&self) -> Vec<String> {

@@ -50,12 +50,8 @@ impl Provider for Qemu {
     }
 
     fn launch(&self, launch: &Launch<'_>) -> Result<Box<dyn Host>, LaunchError> {
-        let wrong = |reason: String| LaunchError { ask: launch.ask.to_string(), reason };
-        let stack = match self.stacks.get(launch.ask) {
-            Some(Ok(stack)) => stack,
-            Some(Err(reason)) => return Err(wrong(reason.clone())),
-            None => return Err(wrong("nothing was installed for it".to_owned())),
-        };
+        let wrong = |reason: String| launch.wrong(reason);
+        let stack = launch.installed(&self.stacks)?;
         if let Some(config) = &stack.config {
             place(config, &launch.folder.join("kernel.config")).map_err(|error| wrong(error.to_string()))?;
         }
