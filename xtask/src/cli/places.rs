@@ -40,6 +40,16 @@ pub(super) fn runs() -> PathBuf {
     root().join("runs")
 }
 
+/// The Vagrantfile's folder.
+pub(super) fn vagrant() -> PathBuf {
+    root().join("vagrant")
+}
+
+/// The recipe of boxes.
+pub(super) fn box_recipe() -> PathBuf {
+    vagrant().join("box")
+}
+
 /// All scenarios.
 pub(super) fn library() -> anyhow::Result<Library> {
     Library::read(&scenarios(), &Workload::names()).context("the scenarios cannot be read")

@@ -18,6 +18,10 @@ use crate::toml_file::Source;
 pub(super) struct Arguments {
     /// The run folder; the newest one below `runs/` when left out
     folder: Option<PathBuf>,
+    /// Show the cells of another run beside it, as of one that was played by another provider; again for a third. The run
+    /// folder keeps its own reports
+    #[arg(long, value_name = "REPORT")]
+    with: Vec<PathBuf>,
     /// In which forms
     #[arg(long, value_delimiter = ',', default_value = "text")]
     format: Vec<Format>,
@@ -47,6 +51,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             eprintln!("note: the run is under way; this is how far it has come");
         }
         Err(error) => return Err(error.into()),
+    }
+    let mut report = report;
+    for other in &arguments.with {
+        report = report.beside(load(other)?, other);
     }
     let style = super::style_of(std::io::stdout().as_fd());
     for format in &arguments.format {

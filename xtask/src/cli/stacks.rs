@@ -49,6 +49,7 @@ pub(super) fn asks(plan: &Plan) -> Asks {
     Asks {
         kernels: of(|host| &host.kernel),
         userlands: of(|host| &host.userland),
+        boxes: if plan.provider == "vagrant" { of(|host| &host.userland) } else { Vec::new() },
         crius: of(|host| &host.criu),
         engines: engines(plan),
     }

@@ -50,6 +50,12 @@ impl Console {
         Self { path: path.to_owned(), read: 0, partial: String::new(), found: None }
     }
 
+    /// The same of a file that others have written before: what is in it already tells nothing.
+    pub(super) fn from_now(path: &Path) -> Self {
+        let read = std::fs::metadata(path).map_or(0, |it| it.len());
+        Self { read, ..Self::new(path) }
+    }
+
     /// Reads on, and tells the first fault that was ever found. A panic counts for more than the oops before it.
     pub(super) fn fault(&mut self) -> Option<Lost> {
         // A console that cannot be read tells nothing: QEMU makes the file when it starts.

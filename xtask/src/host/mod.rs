@@ -2,10 +2,14 @@
 
 mod as_is;
 mod console;
+mod freshen;
 mod prepare;
 mod provider;
 mod qemu;
+mod remote;
+mod vagrant;
 
 pub use as_is::{Local, Ssh, SshError};
 pub use provider::{CameUp, Host, Launch, LaunchError, Preparation, Provider, Put};
-pub use qemu::{Accelerator, Notes, Qemu, QemuProgram, Stack, WarmStates, probe};
+pub use qemu::{Accelerator, Notes, Qemu, QemuProgram, Stack, WarmStates, command_line, probe};
+pub use vagrant::{Boot, Fleet, Machine, Machines, Stay, Vagrant, VagrantError};

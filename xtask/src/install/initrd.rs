@@ -85,7 +85,7 @@ impl Workshop<'_> {
         let wanted = WANTED.join(" ");
         let key = cache::key([RECIPE, &kernel.key, &agent_hash, &wanted]);
         let dir = self.built("initrd", &key, |dir| {
-            let modules = modules_of(kernel)?;
+            let modules = modules_of(kernel, &[])?;
             let agent_bytes = fs::read(agent).map_err(InstallError::file(agent))?;
             let path = dir.join("initrd");
             let file = File::create(&path).map_err(InstallError::file(&path))?;
@@ -95,8 +95,8 @@ impl Workshop<'_> {
     }
 }
 
-/// The wanted modules of a kernel in load order: their paths below the initrd's root, and what is in them.
-pub(super) fn modules_of(kernel: &Kernel) -> Result<Vec<(String, Vec<u8>)>, InstallError> {
+/// The wanted modules of a kernel and some more in load order: their paths below the initrd's root, and what is in them.
+pub(super) fn modules_of(kernel: &Kernel, more: &[&str]) -> Result<Vec<(String, Vec<u8>)>, InstallError> {
     let lib = kernel.modules.join("lib/modules").join(&kernel.release);
     let dep = lib.join("modules.dep");
     let dep = fs::read_to_string(&dep).map_err(InstallError::file(&dep))?;
@@ -104,7 +104,8 @@ pub(super) fn modules_of(kernel: &Kernel) -> Result<Vec<(String, Vec<u8>)>, Inst
         let bytes = decompressed(&lib.join(&path))?;
         Ok((format!("lib/modules/{}/{}", kernel.release, plain_name(&path)), bytes))
     };
-    load_order(&dep, WANTED).into_iter().map(read).collect()
+    let wanted: Vec<&str> = WANTED.iter().chain(more).copied().collect();
+    load_order(&dep, &wanted).into_iter().map(read).collect()
 }
 
 /// The files of the wanted modules and of all that they need, each after what it needs, by depmod's list.

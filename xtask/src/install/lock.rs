@@ -51,6 +51,9 @@ pub struct Lock {
     /// Userlands by what was asked for.
     #[serde(default, rename = "userland")]
     pub userlands: BTreeMap<String, LockedUserland>,
+    /// What Vagrant boxes are made of, by the suite that was asked for.
+    #[serde(default, rename = "box", skip_serializing_if = "BTreeMap::is_empty")]
+    pub boxes: BTreeMap<String, LockedUserland>,
     /// CRIUs by what was asked for.
     #[serde(default, rename = "criu")]
     pub crius: BTreeMap<String, LockedCriu>,
@@ -220,6 +223,7 @@ impl Lock {
             tools,
             kernels: BTreeMap::new(),
             userlands: BTreeMap::new(),
+            boxes: BTreeMap::new(),
             crius: BTreeMap::new(),
             engines: BTreeMap::new(),
         }

@@ -59,6 +59,32 @@ pub const NEEDED: &[Needed] = &[
     program("gzip", "gzip", "unpacks kernels"),
 ];
 
+/// What the provider `vagrant` wants beside it. libvirt's packages for machines without systemd spare them one.
+pub const VAGRANT: &[Needed] = &[
+    program("vagrant", "vagrant", "makes Vagrant's machines"),
+    Needed {
+        package: "vagrant-libvirt",
+        proof: Proof::File("/usr/share/doc/vagrant-libvirt"),
+        for_what: "has Vagrant ask libvirt for them",
+    },
+    program("libvirt-daemon-system", "libvirtd", "runs them"),
+    Needed {
+        package: "libvirt-daemon-system-sysv",
+        proof: Proof::File("/usr/share/doc/libvirt-daemon-system-sysv"),
+        for_what: "runs them where systemd does not",
+    },
+    program("libvirt-clients", "virsh", "asks libvirt"),
+    Needed {
+        package: "libvirt-daemon-driver-qemu",
+        proof: Proof::File("/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so"),
+        for_what: "has libvirt run QEMU",
+    },
+    program("dnsmasq-base", "dnsmasq", "gives them addresses"),
+    program("iptables", "iptables", "connects them"),
+    program("qemu-utils", "qemu-img", "makes boxes"),
+    program("openssh-client", "ssh", "reaches them"),
+];
+
 /// A finding of `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
@@ -84,17 +110,21 @@ impl Needed {
     }
 }
 
-/// What is missing here.
-pub fn missing() -> Vec<&'static Needed> {
-    NEEDED.iter().filter(|needed| !needed.is_there()).collect()
+/// What is missing here of such a list.
+pub fn missing(needed: &'static [Needed]) -> Vec<&'static Needed> {
+    needed.iter().filter(|needed| !needed.is_there()).collect()
 }
 
 /// Installs what is missing, after telling what; with `dry_run` only tells. Returns the packages' names.
 ///
 /// # Errors
 /// When this machine has no apt, this user may not install, or apt fails each time.
-pub fn setup(dry_run: bool, tell: &dyn Fn(String)) -> Result<Vec<&'static str>, InstallError> {
-    let packages: Vec<&str> = missing().iter().map(|needed| needed.package).collect();
+pub fn setup(
+    needed: &'static [Needed],
+    dry_run: bool,
+    tell: &dyn Fn(String),
+) -> Result<Vec<&'static str>, InstallError> {
+    let packages: Vec<&str> = missing(needed).iter().map(|needed| needed.package).collect();
     if packages.is_empty() {
         tell("nothing is missing".to_owned());
         return Ok(packages);
@@ -244,7 +274,7 @@ mod tests {
 
     #[test]
     fn every_package_is_named_once() {
-        let mut names: Vec<&str> = NEEDED.iter().map(|needed| needed.package).collect();
+        let mut names: Vec<&str> = NEEDED.iter().chain(VAGRANT).map(|needed| needed.package).collect();
         names.sort_unstable();
         let all = names.len();
         names.dedup();

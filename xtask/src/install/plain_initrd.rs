@@ -1,5 +1,5 @@
-//! An initrd that is none of ours: busybox, a script as `/init`, and the modules that the agent would load. For machines
-//! that somebody boots without the harness.
+//! An initrd that is none of ours: busybox, a script as `/init`, and the modules that the agent would load and some
+//! more. For machines that are not the harness's own.
 
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -15,7 +15,7 @@ use crate::install::workshop::Workshop;
 const PACKAGE: &str = "busybox-static";
 
 impl Workshop<'_> {
-    /// Makes it at `path`, with `init` as its `/init`, which `/bin/busybox` runs.
+    /// Makes it at `path`, with `init` as its `/init`, which `/bin/busybox` runs. `more` are further modules.
     ///
     /// # Errors
     /// When the userland is none of Debian's with a static busybox, or something cannot be read or written.
@@ -24,6 +24,7 @@ impl Workshop<'_> {
         kernel: &Kernel,
         userland: &LockedUserland,
         init: &str,
+        more: &[&str],
         path: &Path,
     ) -> Result<(), InstallError> {
         let packages: Vec<_> =
@@ -40,6 +41,6 @@ impl Workshop<'_> {
         let busybox = fs::read(busybox).map_err(InstallError::file(busybox))?;
         let programs = [("init", init.as_bytes()), ("bin/busybox", busybox.as_slice())];
         let file = File::create(path).map_err(InstallError::file(path))?;
-        pack(&programs, &modules_of(kernel)?, BufWriter::new(file)).map_err(InstallError::file(path))
+        pack(&programs, &modules_of(kernel, more)?, BufWriter::new(file)).map_err(InstallError::file(path))
     }
 }

@@ -12,6 +12,7 @@ use crate::install::error::InstallError;
 use crate::install::index::{self, Stanza};
 use crate::install::kernels::{self, DebianKernel};
 use crate::install::lock::{Lock, LockedCriu, LockedKernel, LockedUserland, Tools};
+use crate::install::vagrant_box::BOX_PACKAGES;
 use crate::install::{criu, crius, kernel, offers};
 use crate::model::Libc;
 
@@ -22,6 +23,8 @@ pub struct Asks {
     pub kernels: Vec<String>,
     /// Suites, or files of rootfs tars.
     pub userlands: Vec<String>,
+    /// Suites that a Vagrant box is made of.
+    pub boxes: Vec<String>,
     /// Upstream versions, with `@userland` behind for the userland's libc; or names of CRIU tables.
     pub crius: Vec<String>,
     /// Container engines, each for a userland.
@@ -66,6 +69,9 @@ pub fn resolve(
     for ask in &asks.userlands {
         lock.userlands.insert(ask.clone(), resolver.userland(ask)?);
     }
+    for ask in &asks.boxes {
+        lock.boxes.insert(ask.clone(), resolver.vagrant_box(ask)?);
+    }
     for ask in &asks.crius {
         let found = match config.crius.get(ask) {
             Some(own) => own_criu(own)?,
@@ -89,6 +95,7 @@ fn obey(asks: &Asks, lock: &Lock) -> Result<Lock, InstallError> {
     let mut obeyed = Lock::new(lock.tools.clone());
     obeyed.kernels = pick("kernel", &asks.kernels, &lock.kernels)?;
     obeyed.userlands = pick("userland", &asks.userlands, &lock.userlands)?;
+    obeyed.boxes = pick("box", &asks.boxes, &lock.boxes)?;
     obeyed.crius = pick("CRIU", &asks.crius, &lock.crius)?;
     let own = |userland: &str| matches!(obeyed.userlands.get(userland), Some(LockedUserland::Own { .. }));
     let installed = asks.engines.iter().filter(|ask| ask.version.is_some() || !own(&ask.userland));
@@ -156,23 +163,39 @@ impl Resolver<'_> {
     }
 
     fn userland(&self, ask: &str) -> Result<LockedUserland, InstallError> {
-        let Some(suite) = self.config.suite(ask).filter(|suite| suite.userland) else {
-            return self.own_userland(ask);
-        };
+        match self.config.suite(ask).filter(|suite| suite.userland) {
+            Some(suite) => self.debian_userland(suite, &[]),
+            None => self.own_userland(ask),
+        }
+    }
+
+    fn vagrant_box(&self, ask: &str) -> Result<LockedUserland, InstallError> {
+        match self.config.suite(ask).filter(|suite| suite.userland) {
+            Some(suite) => self.debian_userland(suite, BOX_PACKAGES),
+            None => Err(InstallError::NoUserland { ask: ask.to_owned(), suites: self.suites() }),
+        }
+    }
+
+    fn debian_userland(&self, suite: &Suite, more: &[&str]) -> Result<LockedUserland, InstallError> {
         let mut wanted = vec!["?essential".to_owned(), "?priority(required)".to_owned()];
         // From bookworm on an essential package wants the merged /usr; without this one apt takes a converter and perl.
         wanted.extend(self.first_named(suite, "usr-is-merged"));
         wanted.extend(self.config.userland_packages.iter().cloned());
+        wanted.extend(more.iter().map(|name| (*name).to_owned()));
         Ok(LockedUserland::Debian { suite: suite.name.clone(), packages: self.apt.closure(suite, &wanted)? })
+    }
+
+    /// Those that a userland can be made of.
+    fn suites(&self) -> String {
+        let suites =
+            self.config.suites.iter().filter(|suite| suite.userland).map(|suite| suite.name.as_str());
+        suites.collect::<Vec<_>>().join(", ")
     }
 
     fn own_userland(&self, ask: &str) -> Result<LockedUserland, InstallError> {
         let path = Path::new(ask);
         if !path.is_file() {
-            let suites =
-                self.config.suites.iter().filter(|suite| suite.userland).map(|suite| suite.name.as_str());
-            let suites = suites.collect::<Vec<_>>().join(", ");
-            return Err(InstallError::NoUserland { ask: ask.to_owned(), suites });
+            return Err(InstallError::NoUserland { ask: ask.to_owned(), suites: self.suites() });
         }
         let tar = absolute(path)?;
         let sha256 = hash(&tar)?;

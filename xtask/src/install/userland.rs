@@ -67,19 +67,36 @@ impl Workshop<'_> {
     }
 
     fn bootstrap(&self, suite: &str, packages: &[Package], dir: &Path) -> Result<(), InstallError> {
+        self.say(format!("building the userland {suite}: {} packages", packages.len()));
+        let tar = dir.join("root.tar");
+        self.root_tar(suite, packages, None, &tar)?;
+        let glibc = packages.iter().find(|package| package.name == "libc6");
+        let glibc = glibc.map(|package| package.version.split('-').next().unwrap_or_default().to_owned());
+        self.finish(&tar, dir, glibc)?;
+        fs::remove_file(&tar).map_err(InstallError::file(&tar))
+    }
+
+    /// A root of exactly these packages as a tar. `recipe` is a folder whose `customize.sh` is run with the root and the
+    /// folder before it is packed.
+    pub(super) fn root_tar(
+        &self,
+        suite: &str,
+        packages: &[Package],
+        recipe: Option<&Path>,
+        tar: &Path,
+    ) -> Result<(), InstallError> {
         let root = nix::unistd::geteuid().is_root();
         if !root {
             machine::user_namespaces()?;
         }
         self.fetch(packages)?;
-        self.say(format!("building the userland {suite}: {} packages", packages.len()));
         // Not below the cache: as another user of the namespace, apt may not look into a private home.
         sweep_scratch(&std::env::temp_dir());
         let scratch = tempfile::Builder::new().prefix(&format!("{SCRATCH}{}-", std::process::id())).tempdir();
         let scratch = scratch.map_err(InstallError::file(std::env::temp_dir()))?;
         open_to_all(scratch.path())?;
         self.repository(suite, packages, &scratch.path().join("repo"))?;
-        let tar = scratch.path().join("root.tar");
+        let made = scratch.path().join("root.tar");
         let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
         // mmdebstrap has children, which would outlive it: they are a process group, which dies with us.
         let mut command = process::command("setpriv");
@@ -100,15 +117,20 @@ impl Workshop<'_> {
             // A root that is half-built is thrown away: dpkg need not sync each file.
             .arg("--dpkgopt=force-unsafe-io")
             .arg(format!("--setup-hook={MERGED_USR}"))
-            .arg(format!("--customize-hook={FORGET}"))
+            .arg(format!("--customize-hook={FORGET}"));
+        if let Some(recipe) = recipe {
+            let copy = scratch.path().join("recipe");
+            copy_for_all(recipe, &copy)?;
+            let copy = copy.display();
+            command.arg(format!("--customize-hook=sh {copy}/customize.sh \"$1\" {copy}"));
+        }
+        command
             .arg(suite)
-            .arg(&tar)
+            .arg(&made)
             .arg(format!("deb [trusted=yes] copy:{} ./", scratch.path().join("repo").display()));
         process::output(&mut command)?;
-        verify(&tar, packages, suite)?;
-        let glibc = packages.iter().find(|package| package.name == "libc6");
-        let glibc = glibc.map(|package| package.version.split('-').next().unwrap_or_default().to_owned());
-        self.finish(&tar, dir, glibc)
+        verify(&made, packages, suite)?;
+        fs::copy(&made, tar).map(drop).map_err(InstallError::file(tar))
     }
 
     /// A flat repository of the locked packages, for mmdebstrap alone. Their hashes were checked when they came in.
@@ -170,6 +192,18 @@ impl Workshop<'_> {
             Ext4 { label: "userland", uuid: "c51c0000-0000-4000-8000-000000000002", room_mib: ROOM_MIB };
         self.ext4(tar, &dir.join("userland.ext4"), &how)
     }
+}
+
+/// The files of a folder, for every user to read.
+fn copy_for_all(from: &Path, to: &Path) -> Result<(), InstallError> {
+    fs::create_dir(to).map_err(InstallError::file(to))?;
+    open_to_all(to)?;
+    for entry in fs::read_dir(from).map_err(InstallError::file(from))? {
+        let path = entry.map_err(InstallError::file(from))?.path();
+        let text = fs::read_to_string(&path).map_err(InstallError::file(&path))?;
+        write_for_all(&to.join(path.file_name().unwrap_or_default()), &text)?;
+    }
+    Ok(())
 }
 
 /// Removes this user's folders for building whose process is dead.

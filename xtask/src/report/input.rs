@@ -2,6 +2,7 @@
 //! Other tools read it. A field is added, never renamed, without a new format number.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,25 @@ impl Report {
     /// A report of these cells.
     pub fn new(run: Run, cells: Vec<Cell>) -> Self {
         Self { format: Self::FORMAT, run, cells }
+    }
+
+    /// With the cells of another run, whose logs are below `folder`. What only one of them was is not said of both.
+    #[must_use]
+    pub fn beside(mut self, other: Self, folder: &Path) -> Self {
+        self.cells.extend(other.cells.into_iter().map(|mut cell| {
+            for log in &mut cell.logs {
+                *log = folder.join(&*log).display().to_string();
+            }
+            cell
+        }));
+        for note in other.run.notes {
+            if !self.run.notes.contains(&note) {
+                self.run.notes.push(note);
+            }
+        }
+        self.run.complete &= other.run.complete;
+        self.run.ended = self.run.ended.filter(|_| other.run.ended.is_some());
+        self
     }
 
     /// How many cells have that verdict.

@@ -51,11 +51,17 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) image: Option<PathBuf>,
     /// Who makes the hosts
-    #[arg(long, default_value = "qemu", value_parser = ["qemu", "local", "ssh"])]
+    #[arg(long, default_value = "qemu", value_parser = ["qemu", "vagrant", "local", "ssh"])]
     pub(super) provider: String,
     /// With --provider ssh: the machine, as ssh knows it; a second one is where stories move to
     #[arg(long, value_name = "USER@MACHINE")]
     pub(super) host: Vec<String>,
+    /// With --provider vagrant: the machines stay when the run ends, and how to reach them is printed
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// With --provider vagrant: take the machines of an earlier run that stayed, by the folder that --keep printed
+    #[arg(long, value_name = "DIR")]
+    pub(super) reuse: Option<PathBuf>,
     /// Cells at a time; by cores and memory when left out
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<usize>,

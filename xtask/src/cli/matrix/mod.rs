@@ -2,6 +2,7 @@
 
 mod arguments;
 mod play;
+mod vagrant;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -26,10 +27,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.keep_guests_on_failure && !std::io::stdin().is_terminal() {
         bail!("--keep-guests-on-failure opens a shell, and standard input is no terminal");
     }
+    if arguments.provider != "vagrant" && (arguments.keep || arguments.reuse.is_some()) {
+        bail!(
+            "--keep and --reuse are for --provider vagrant: other machines do not outlive their cells, or are not ours"
+        );
+    }
     interrupt::catch().context("signals cannot be caught")?;
     let mut profile = Profile::read(&places::profiles(), &arguments.profile)?;
     match arguments.provider.as_str() {
-        "qemu" => profile.take(arguments.axes()),
+        "qemu" | "vagrant" => profile.take(arguments.axes()),
         provider => as_is(provider, arguments, &mut profile)?,
     }
     let resumed = arguments.resume.as_ref().map(|folder| resumed_folder(folder.as_deref())).transpose()?;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::Arguments;
+use super::{Arguments, vagrant};
 use crate::cli::stacks::{self, Installed};
 use crate::cli::{places, report, style_of};
 use crate::diagnose::Rulebook;
@@ -109,10 +109,10 @@ pub(super) fn play(
 }
 
 /// What the plan's provider needs.
-struct Ready {
-    provider: Box<dyn Provider>,
-    files: BTreeMap<String, PathBuf>,
-    unfit: BTreeMap<HostAsk, String>,
+pub(super) struct Ready {
+    pub(super) provider: Box<dyn Provider>,
+    pub(super) files: BTreeMap<String, PathBuf>,
+    pub(super) unfit: BTreeMap<HostAsk, String>,
 }
 
 fn make_ready(
@@ -122,6 +122,9 @@ fn make_ready(
     cache: &Cache,
     note: &(dyn Fn(String) + Sync),
 ) -> anyhow::Result<Ready> {
+    if plan.provider == "vagrant" {
+        return vagrant::ready(arguments, plan, lock, cache, note);
+    }
     if plan.provider != "qemu" {
         let stacks::Luggage { agent, crius, files } =
             stacks::install_as_is(plan, lock, cache, arguments.offline, note)?;

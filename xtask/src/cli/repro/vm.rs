@@ -62,7 +62,7 @@ pub(super) fn files(case: &Case, folder: &Path, offline: bool) -> anyhow::Result
     let userland = case.lock.userlands.get(&host.userland).context("the lock has not the userland")?;
     let scratch = cache.scratch()?;
     let initrd = scratch.path().join("initrd");
-    workshop.plain_initrd(&workshop.kernel(kernel)?, userland, INIT, &initrd)?;
+    workshop.plain_initrd(&workshop.kernel(kernel)?, userland, INIT, &[], &initrd)?;
     let parts = [
         ("kernel", Some(&stack.kernel)),
         ("initrd", Some(&initrd)),

@@ -2,20 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use super::host::Taken;
 use super::local::{MOUNTS, NAMESPACES};
+use crate::host::remote::{AS_ROOT, Connections};
 use crate::host::{Host, Launch, LaunchError, Provider};
 use crate::model::{HostAsk, Role};
 use crate::process::{self, ProcessError};
-
-/// Whoever is no root there becomes it without being asked, or not at all.
-const AS_ROOT: &str = "$([ \"$(id -u)\" = 0 ] || echo sudo -n)";
 
 /// Why a machine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +40,7 @@ pub struct Ssh {
     hosts: Vec<String>,
     agent: PathBuf,
     crius: BTreeMap<HostAsk, Result<PathBuf, String>>,
-    /// ssh's control sockets.
-    control: tempfile::TempDir,
+    connections: Connections,
     /// What is on which machine already: its path there, by host and file.
     there: Mutex<BTreeMap<(String, PathBuf), String>>,
 }
@@ -72,11 +66,11 @@ impl Ssh {
         if let Some(host) = hosts.iter().find(|host| host.starts_with('-') || host.is_empty()) {
             return Err(SshError::Option(host.clone()));
         }
-        let control = tempfile::Builder::new().prefix("criu-matrix-").tempdir_in("/tmp")?;
-        let ssh = Self { hosts, agent, crius, control, there: Mutex::default() };
+        let connections = Connections::new(None)?;
+        let ssh = Self { hosts, agent, crius, connections, there: Mutex::default() };
         for host in &ssh.hosts {
             let line = format!("{AS_ROOT} true && uname -sm && mkdir -m 700 {}", ssh.folder());
-            process::output(&mut ssh.command(host, &line))
+            process::output(&mut ssh.connections.command(host, &line))
                 .map_err(|reason| SshError::Unusable { host: host.clone(), reason })?;
         }
         Ok(ssh)
@@ -84,18 +78,7 @@ impl Ssh {
 
     /// On every machine.
     fn folder(&self) -> String {
-        let name = self.control.path().file_name().unwrap_or_default().to_string_lossy();
-        format!("/tmp/criu-matrix-ssh-{}", name.trim_start_matches("criu-matrix-"))
-    }
-
-    /// All commands to one machine share a connection.
-    fn command(&self, host: &str, line: &str) -> Command {
-        let mut command = process::command("ssh");
-        command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ControlMaster=auto"]);
-        command.arg("-o").arg(format!("ControlPath={}/%C", self.control.path().display()));
-        command.args(["-o", "ControlPersist=60", "--", host, line]);
-        process::own_group(&mut command);
-        command
+        format!("/tmp/criu-matrix-ssh-{}", self.connections.name())
     }
 
     /// The path of a file on a machine; it is copied there once.
@@ -108,7 +91,8 @@ impl Ssh {
         let path = format!("{}/{}", self.folder(), there.len());
         let source = File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
         let line = format!("cat >{path} && chmod 700 {path}");
-        process::output(self.command(host, &line).stdin(source)).map_err(|error| error.to_string())?;
+        process::output(self.connections.command(host, &line).stdin(source))
+            .map_err(|error| error.to_string())?;
         there.insert(key, path.clone());
         Ok(path)
     }
@@ -130,15 +114,8 @@ impl Provider for Ssh {
         let words = NAMESPACES.iter().copied().chain([begin.as_str(), "sh", &agent, &criu]);
         let words = shlex::try_join(words).map_err(|error| wrong(error.to_string()))?;
         let line = format!("exec {AS_ROOT} {words}");
-        let start = || {
-            let (ours, theirs) = UnixStream::pair()?;
-            let mut command = self.command(host, &line);
-            command
-                .stdin(Stdio::from(OwnedFd::from(theirs.try_clone()?)))
-                .stdout(Stdio::from(OwnedFd::from(theirs)));
-            Ok((command.spawn()?, ours))
-        };
-        let (child, stream) = start().map_err(|error: std::io::Error| wrong(error.to_string()))?;
+        let (child, stream) =
+            self.connections.stream(host, &line).map_err(|error| wrong(error.to_string()))?;
         Ok(Box::new(Taken::new(launch, format!("{host}, by ssh"), None, child, stream)))
     }
 }
@@ -147,10 +124,9 @@ impl Drop for Ssh {
     fn drop(&mut self) {
         for host in &self.hosts {
             // What cannot be removed is two files in a folder that says whose it is.
-            let _gone = process::output(&mut self.command(host, &format!("rm -rf {}", self.folder())));
-            let mut end = process::command("ssh");
-            end.arg("-o").arg(format!("ControlPath={}/%C", self.control.path().display()));
-            let _ended = process::output(end.args(["-O", "exit", "--", host]));
+            let line = format!("rm -rf {}", self.folder());
+            let _gone = process::output(&mut self.connections.command(host, &line));
+            self.connections.close(host);
         }
     }
 }

@@ -130,7 +130,7 @@ fn boot(machine: &Machine<'_>) -> Vec<OsString> {
 }
 
 /// The kernel's words. `panic=-1` reboots at once, and `-no-reboot` makes an end of that.
-fn command_line(tsc_khz: Option<u64>) -> String {
+pub(super) fn command_line(tsc_khz: Option<u64>) -> String {
     let mut line = "console=ttyS0 panic=-1 loglevel=6 no_timer_check".to_owned();
     if let Some(khz) = tsc_khz {
         line.push_str(&format!(" tsc_early_khz={khz}"));

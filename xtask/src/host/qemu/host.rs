@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{BOOT, Frame};
-use super::freshen::{freshen, rename};
 use super::machine::Running;
 use super::provider::{Notes, place};
 use super::warm::{Saved, WarmStates};
 use crate::guest::{Agent, Guest, ShellError, interactive};
+use crate::host::freshen::{freshen, rename};
 use crate::host::prepare::prepare;
 use crate::host::{CameUp, Host, Launch, Preparation};
 use crate::interrupt;

@@ -3,7 +3,6 @@
 mod accelerator;
 mod arguments;
 mod frame;
-mod freshen;
 mod host;
 mod machine;
 mod overlay;
@@ -15,5 +14,5 @@ mod warm;
 
 pub use accelerator::{Accelerator, probe};
 pub use program::QemuProgram;
-pub use provider::{Notes, Qemu, Stack};
+pub use provider::{Notes, Qemu, Stack, command_line};
 pub use warm::WarmStates;

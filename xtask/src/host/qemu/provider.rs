@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::frame::Frame;
 use super::host::QemuHost;
 use super::warm::WarmStates;
-use super::{Accelerator, QemuProgram, tsc};
+use super::{Accelerator, QemuProgram, arguments, tsc};
 use crate::host::{Host, Launch, LaunchError, Provider};
 use crate::model::HostAsk;
 
@@ -89,6 +89,11 @@ impl Notes {
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
     }
+}
+
+/// The words of the kernel's command line for guests of that accelerator; more may be put behind.
+pub fn command_line(accelerator: Accelerator) -> String {
+    arguments::command_line((accelerator == Accelerator::Tcg).then(tsc_khz).flatten())
 }
 
 /// Measured once.
