@@ -139,6 +139,7 @@ pub(crate) fn provider(ask: &HostAsk) -> (Qemu, PathBuf) {
     let asks = Asks {
         kernels: vec![ask.kernel.clone()],
         userlands: vec![ask.userland.clone()],
+        boxes: Vec::new(),
         crius: vec![ask.criu.clone()],
         engines: Vec::new(),
     };

@@ -32,6 +32,7 @@ impl Stage {
         let asks = Asks {
             kernels: vec![ask.kernel.clone()],
             userlands: vec![ask.userland.clone()],
+            boxes: Vec::new(),
             crius: vec![ask.criu.clone()],
             engines: Vec::new(),
         };
