@@ -24,4 +24,5 @@ mod same_ticks;
 mod scenario_files;
 mod scripts;
 mod support;
+mod vagrant;
 mod warm;

@@ -1,5 +1,5 @@
 /*
- * ticker [MILLISECONDS]: the witness. One tick a line on standard output, every 20 ms unless told otherwise.
+ * ticker [MILLISECONDS [MIB]]: the witness. One tick a line on standard output, every 20 ms unless told otherwise.
  *
  * It holds 4 MiB of words that follow from a nonce drawn at the start, rewrites one slice of 64 at each tick, and
  * tells the sum of all of them. Who knows nonce and count can tell what the sum must be (guest/src/witness.rs), so
@@ -9,7 +9,13 @@
  *	after tick n	word[i] = mix((nonce ^ mix(n)) + i)	for each i of slice n % 64
  *	the sum		of word[i] * (2 * i + 1)
  *
- * all modulo 2^64. Address and length of the words go to ticker.where, in hexadecimal, for whoever wants to damage
+ * all modulo 2^64. at= is the wall clock in microseconds when the tick is told: from the last one before a dump to the
+ * first one after the restore the program stood still.
+ *
+ * With MIB it holds as much memory beside, and writes to 64 pages of it at each tick, in turn. Each of them must have
+ * what was written to it the time before: items=ballast, and lost=ballast from the tick on at which one has not.
+ *
+ * Address and length of the words go to ticker.where, in hexadecimal, for whoever wants to damage
  * them on purpose.
  */
 #define _GNU_SOURCE
@@ -33,7 +39,12 @@
 #define SLICES	64UL
 #define SLICE	(WORDS / SLICES)
 
+#define PAGE	4096UL
+#define VISITS	64UL
+
 static uint64_t *word;
+static uint64_t *ballast;
+static unsigned long pages;
 
 static void die(const char *what)
 {
@@ -67,6 +78,40 @@ static uint64_t sum(void)
 	return total;
 }
 
+/* Visit number i, from 0, to the ballast. It was last written by visit i - pages, or at the start. */
+static uint64_t *page(uint64_t i)
+{
+	return &ballast[i % pages * (PAGE / sizeof(uint64_t))];
+}
+
+static void hoard(unsigned long mib, uint64_t nonce)
+{
+	unsigned long i;
+
+	pages = mib * (1024 * 1024 / PAGE);
+	if (!pages)
+		return;
+	ballast = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (ballast == MAP_FAILED)
+		die("mmap");
+	for (i = 0; i < pages; i++)
+		*page(i) = mix(nonce + i);
+}
+
+/* What is in the pages of tick n, and what will be; whether something else was there. */
+static int visit(uint64_t n, uint64_t nonce)
+{
+	uint64_t i;
+	int lost = 0;
+
+	for (i = (n - 1) * VISITS; pages && i < n * VISITS; i++) {
+		if (*page(i) != (i < pages ? mix(nonce + i) : mix(~nonce + (i - pages))))
+			lost = 1;
+		*page(i) = mix(~nonce + i);
+	}
+	return lost;
+}
+
 /* Relative, and gone on with after a signal: a restored program neither hurries nor waits for lost time. */
 static void rest(long milliseconds)
 {
@@ -88,11 +133,12 @@ static void tell_where(void)
 int main(int argc, char **argv)
 {
 	long milliseconds = argc > 1 ? atol(argv[1]) : 20;
-	struct timespec now;
+	unsigned long mib = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+	struct timespec now, told;
 	uint64_t nonce, n;
 	unsigned long slice;
-	char line[160];
-	int length;
+	char line[256];
+	int length, lost = 0;
 
 	word = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (word == MAP_FAILED)
@@ -104,13 +150,21 @@ int main(int argc, char **argv)
 		die("clock_gettime");
 	for (slice = 0; slice < SLICES; slice++)
 		fill(slice, nonce);
+	hoard(mib, nonce);
 	tell_where();
 
 	for (n = 1;; n++) {
-		length = snprintf(line, sizeof(line), "who=ticker n=%llu pid=%ld start=%llu nonce=%016llx sum=%016llx\n",
+		uint64_t total = sum();
+
+		lost |= visit(n, nonce);
+		if (clock_gettime(CLOCK_REALTIME, &told) < 0)
+			die("clock_gettime");
+		length = snprintf(line, sizeof(line),
+				  "who=ticker n=%llu pid=%ld start=%llu nonce=%016llx sum=%016llx%s%s at=%llu\n",
 				  (unsigned long long)n, (long)syscall(SYS_getpid),
-				  now.tv_sec * 1000000000ULL + now.tv_nsec,
-				  (unsigned long long)nonce, (unsigned long long)sum());
+				  now.tv_sec * 1000000000ULL + now.tv_nsec, (unsigned long long)nonce,
+				  (unsigned long long)total, pages ? " items=ballast" : "", lost ? " lost=ballast" : "",
+				  told.tv_sec * 1000000ULL + told.tv_nsec / 1000);
 		if (write(STDOUT_FILENO, line, length) != length)
 			die("write");
 		/* Only now: what was lost since the last tick must show in a sum before it is written over. */

@@ -201,6 +201,7 @@ mod tests {
             first_error: Some("Error (criu/x.c:1): why it is so".to_owned()),
             known: None,
             copies: None,
+            samples: crate::judge::Samples::new(),
             seconds: None,
         };
         let engine = engine::named(engine, None).unwrap();

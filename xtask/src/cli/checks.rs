@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::{matrix, own_engine, places, setup, workflows};
 use crate::exit_code::ExitCode;
+use crate::install::libvirt;
 use crate::process;
 
 #[derive(Debug, Args)]
@@ -62,6 +63,12 @@ const GUEST_TESTS: Check = Check {
     environment: &[("XTASK_TEST_GUESTS", "1")],
 };
 
+const VAGRANT_TESTS: Check = Check {
+    what: "tests with Vagrant's machines",
+    words: &["test", "--package", "xtask", "--test", "tests", "--locked", "vagrant::"],
+    environment: &[("XTASK_TEST_VAGRANT", "1")],
+};
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.setup {
         setup::install()?;
@@ -90,7 +97,28 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if smoke != ExitCode::AsExpected {
         return Ok(smoke);
     }
-    Ok(if cargo(&GUEST_TESTS)? { ExitCode::AsExpected } else { ExitCode::Unexpected })
+    let green = cargo(&GUEST_TESTS)? && with_vagrant(&VAGRANT_TESTS, arguments.setup)?;
+    Ok(if green { ExitCode::AsExpected } else { ExitCode::Unexpected })
+}
+
+/// The check where libvirt answers. With `set_up`, root has it set up before where it does not, and undone after.
+fn with_vagrant(check: &Check, set_up: bool) -> anyhow::Result<bool> {
+    println!("\n== {}", check.what);
+    let Err(why) = libvirt::answers() else { return ran(process::command("cargo"), check) };
+    if !set_up || !nix::unistd::geteuid().is_root() {
+        println!("skipped: {why}");
+        return Ok(true);
+    }
+    // Not every distribution has Vagrant.
+    let green = match libvirt::setup(false, &setup::say) {
+        Ok(()) => ran(process::command("cargo"), check),
+        Err(error) => {
+            println!("skipped: Vagrant cannot be set up here: {error}");
+            Ok(true)
+        }
+    };
+    libvirt::undo(false, &setup::say)?;
+    green
 }
 
 fn cargo(check: &Check) -> anyhow::Result<bool> {

@@ -3,7 +3,7 @@
 use super::{places, stacks};
 use crate::exit_code::ExitCode;
 use crate::install::machine::{self, NEEDED, Proof};
-use crate::install::{self, Asks, Cache, Config, Mode, Workshop};
+use crate::install::{self, Asks, Cache, Config, Mode, Workshop, libvirt};
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     for needed in NEEDED {
@@ -32,6 +32,11 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
             "accelerator",
             &format!("not tried yet, the first `cargo xtask matrix` does, by booting a guest ({reason:#})"),
         ),
+    }
+    // Not everybody wants Vagrant: that it cannot be used is no fault of the machine.
+    match libvirt::answers() {
+        Ok(version) => line(true, "vagrant", &format!("libvirt {version} answers")),
+        Err(error) => line(true, "vagrant", &format!("not set up: {error}")),
     }
     Ok(if machine::missing(NEEDED).is_empty() { ExitCode::AsExpected } else { ExitCode::Broken })
 }

@@ -1,6 +1,7 @@
 //! The command line: one command a file. Only here do errors become text, and outcomes exit codes.
 
 mod bench;
+mod boxes;
 mod checks;
 mod clean;
 mod diff;
@@ -66,6 +67,8 @@ enum Command {
     Hosts(hosts::Arguments),
     /// Open a shell in a guest
     Shell(shell::Arguments),
+    /// Make boxes for Vagrant
+    Box(boxes::Arguments),
     /// Remove what was cached
     Clean(clean::Arguments),
     /// Measure what the harness costs
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Show(arguments) => scenarios::show(&arguments),
         Command::Hosts(arguments) => hosts::run(&arguments),
         Command::Shell(arguments) => shell::run(&arguments),
+        Command::Box(arguments) => boxes::run(&arguments),
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Test(arguments) => checks::run(&arguments),

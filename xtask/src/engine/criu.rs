@@ -3,8 +3,8 @@
 use super::lowering::{
     Engine, Look, PATIENCE, PROOF, Refusal, Scene, more_ticks, quoted, refuse, run, stat, sync,
 };
-use super::series;
-use crate::model::{Action, Command, Expectation, Role, Step, Verb, Workload};
+use super::{carry, series};
+use crate::model::{Action, Command, Expectation, Role, Step, Verb, Way, Workload};
 
 /// The engine `criu`.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +39,27 @@ impl Engine for Criu {
                 if *leave_running {
                     words.push("--leave-running");
                 }
-                vec![run(on, dump("dump", to, parent.as_deref(), &words, &step.opts))]
+                let plain = dump("dump", to, parent.as_deref(), &words, &step.opts);
+                match step.by {
+                    None => vec![run(on, plain)],
+                    Some(Way::PageServer) => {
+                        let line = format!("{}{}", plain.line, carry::to_page_server());
+                        vec![carry::page_server(to), run(on, Command { line, ..plain })]
+                    }
+                    Some(Way::LazyPages) => {
+                        vec![run(on, Command { line: carry::lazily(&plain.line), ..plain })]
+                    }
+                }
+            }
+            Verb::Restore { from, dir: false, .. } if step.by == Some(Way::LazyPages) => {
+                let plain = restore(from, &step.opts);
+                let line = format!("{} --lazy-pages && {}", plain.line, carry::UNTIL_ALL_IS_THERE);
+                let plain = Command { line, ..plain }.keeping(format!("images/{from}/lazy-pages.log"));
+                vec![carry::lazy_pages(from), run(on, plain)]
             }
             Verb::Restore { from, dir: false, .. } => vec![run(on, restore(from, &step.opts))],
             Verb::Kill => vec![run(on, kill())],
-            Verb::Transfer { .. } => transfer(workload),
+            Verb::Transfer { checkpoint } => transfer(workload, checkpoint),
             Verb::Sync => sync(on),
             Verb::Expect(Expectation::Gone) => Vec::new(),
             Verb::Expect(Expectation::Running | Expectation::Continues) => vec![ticks(PROOF, PATIENCE)],
@@ -117,21 +133,26 @@ fn kill() -> Command {
     )
 }
 
-/// Everything that the program has open or was started from, with the images.
-fn transfer(workload: &Workload) -> Vec<Action> {
-    let mut still = vec!["images", "workload.pid"];
+/// Everything that the program has open or was started from, with the images that were not carried before. The destination
+/// tells how many KiB the images of the checkpoint are.
+fn transfer(workload: &Workload, checkpoint: &str) -> Vec<Action> {
+    let mut still = vec!["workload.pid"];
     still.extend(workload.files);
     let mut growing = vec!["workload.err"];
     growing.extend(workload.outputs());
     // A program that was left running goes on writing, and tar wants files that stand still.
     let (still, growing) = (still.join(" "), growing.join(" "));
     let pack = format!(
-        "rm -rf carry && mkdir carry && cp -p {growing} carry/ && tar -cf carry.tar {still} -C carry {growing}"
+        "for images in images/*; do [ -e \"$images/carried\" ] || echo \"$images\"; done >carry.list && \
+         rm -rf carry && mkdir carry && cp -p {growing} carry/ && \
+         tar -cf carry.tar -T carry.list {still} -C carry {growing} && \
+         while read -r images; do touch \"$images/carried\"; done <carry.list"
     );
+    let unpack = format!("tar -xpf carry.tar && du -sk images/{checkpoint}");
     vec![
         run(Role::Source, Command::new(pack).within(120)),
         Action::Carry("carry.tar".to_owned()),
-        run(Role::Destination, Command::new("tar -xpf carry.tar").within(120)),
+        run(Role::Destination, Command::new(unpack).within(120)),
     ]
 }
 

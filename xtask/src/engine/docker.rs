@@ -69,6 +69,9 @@ security={{.SecurityOptions}}'"
     }
 
     fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        if step.by.is_some() {
+            return refuse(self, "carries the memory of a container in its checkpoint's files alone");
+        }
         let (on, name) = (step.on, name(step.container.as_deref()));
         Ok(match &step.verb {
             Verb::Start => {

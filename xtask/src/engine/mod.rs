@@ -1,5 +1,6 @@
 //! Who drives CRIU. One engine a file; each lowers engine-neutral steps to commands, and runs none.
 
+mod carry;
 mod criu;
 mod crun;
 mod docker;
@@ -15,6 +16,7 @@ mod series;
 #[cfg(test)]
 mod table;
 
+pub use carry::PEER_ADDRESS;
 pub use form::Form;
 pub use here::{ANSWERS, CGROUPS_AWAY, HERE, beside_one};
 pub use lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER};

@@ -34,6 +34,9 @@ impl Runtime {
         step: &Step,
         scene: &Scene<'_>,
     ) -> Result<Vec<Action>, Refusal> {
+        if step.by.is_some() {
+            return refuse(engine, "carries the memory of a container in its checkpoint's files alone");
+        }
         let Self(program) = self;
         let (on, workload) = (step.on, scene.workload);
         let name = name(step.container.as_deref());

@@ -61,6 +61,9 @@ security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.Ap
     }
 
     fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
+        if step.by.is_some() {
+            return refuse(self, "carries the memory of a container in its checkpoint's files alone");
+        }
         let (on, name, client) = (step.on, name(step.container.as_deref()), self.client());
         if let Some(opt) = step.opts.iter().find(|opt| !OPTS.contains(&opt.as_str())) {
             return refuse(self, format!("hands no {opt} to CRIU"));

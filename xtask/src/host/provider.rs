@@ -126,6 +126,11 @@ pub trait Host {
     /// When the guest was lost before, or its machine cannot be made to start again.
     fn power_cut(&mut self) -> Result<(), Lost>;
 
+    /// Where the cell's other host reaches it by a network; `None` where there is no network.
+    fn address(&self) -> Option<String> {
+        None
+    }
+
     /// What made it, for the record: `QEMU 10.0.2, tcg`.
     fn machine(&self) -> String;
 

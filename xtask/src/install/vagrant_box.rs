@@ -16,9 +16,10 @@ use crate::process;
 /// Change it when a box comes to look different though its recipe's files do not.
 const RECIPE: &str = "box 1";
 
-/// What a box holds beside a userland's packages: an init, a network, an ssh server.
+/// What a box holds beside a userland's packages: an init, a network, an ssh server, and the programs of AppArmor, which an
+/// engine wants where systemd has mounted securityfs.
 pub(crate) const BOX_PACKAGES: &[&str] =
-    &["dbus", "ifupdown", "isc-dhcp-client", "openssh-server", "sudo", "systemd-sysv", "udev"];
+    &["apparmor", "dbus", "ifupdown", "isc-dhcp-client", "openssh-server", "sudo", "systemd-sysv", "udev"];
 
 /// What a box's kernel loads beside what every guest does: its network, and files as disks.
 const MODULES: &[&str] = &["virtio_net", "virtio_balloon", "loop"];

@@ -1,7 +1,8 @@
 //! From the record of one cell to its verdict.
 
 use super::history::{Finding, History, Unsound, consecutive, fails, items, memory, unasked};
-use super::measured::measured;
+use super::measured::{measured, moved};
+use super::repeats::told;
 use super::verdict::{Kind, Verdict};
 use super::{continues, copies, fresh, gone, paused, peer, removed, running, unchanged};
 use crate::model::{Exit, Expectation, Hang, Stage, Verb, Workload};
@@ -18,6 +19,7 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
         first_error: None,
         known: None,
         copies: None,
+        samples: crate::judge::Samples::new(),
         seconds: record.seconds,
     };
     let fails_in =
@@ -88,7 +90,11 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
     if played != story.steps.len() {
         return broken(format!("{played} of {} steps are in the record", story.steps.len()));
     }
-    verdict(Kind::Pass, None, measured(&history))
+    let samples = moved(&history);
+    let told = samples.iter().map(|(what, numbers)| told(what, numbers));
+    let reason = std::iter::once(measured(&history)).chain(told).filter(|words| !words.is_empty());
+    let reason = reason.collect::<Vec<_>>().join("; ");
+    Verdict { samples, ..verdict(Kind::Pass, None, reason) }
 }
 
 /// Whether the engine refused what it should: by saying no, and not by hanging or dying.

@@ -59,6 +59,7 @@ mod tests {
             first_error,
             known: None,
             copies: None,
+            samples: crate::judge::Samples::new(),
             seconds: None,
         };
         let judged = in_light_of(&[&bug], verdict.clone(), &[]);
@@ -82,6 +83,7 @@ mod tests {
             first_error: None,
             known: None,
             copies: None,
+            samples: crate::judge::Samples::new(),
             seconds: None,
         };
         let judged = in_light_of(&[&one, &two], verdict, &[]);

@@ -2,7 +2,8 @@
 
 use super::history::History;
 use super::series;
-use crate::model::Verb;
+use super::verdict::Samples;
+use crate::model::{Place, Role, Verb};
 
 /// Empty where there is nothing to say.
 pub(super) fn measured(history: &History<'_>) -> String {
@@ -11,6 +12,41 @@ pub(super) fn measured(history: &History<'_>) -> String {
     all.extend(retries(history));
     all.extend(memory(history));
     all.join("; ")
+}
+
+/// Of a move, where its program tells the time with its ticks: how long no tick came, how long all of it took from the
+/// first dump to the restore's end, and how many KiB of images came to the destination.
+pub(super) fn moved(history: &History<'_>) -> Samples {
+    let steps = &history.story.steps;
+    let of = |wanted: fn(&Verb) -> bool| steps.iter().position(|step| wanted(&step.verb));
+    let found = || {
+        let first = of(|verb| matches!(verb, Verb::PreDump { .. } | Verb::Dump { .. }))?;
+        let dumped = of(|verb| matches!(verb, Verb::Dump { leave_running: false, .. }))?;
+        let there = Place::host(Role::Destination);
+        let restored = steps
+            .iter()
+            .position(|step| matches!(step.verb, Verb::Restore { .. }) && step.on == Role::Destination)?;
+        let mut samples = Samples::new();
+        let stream = history.workload.streams.first()?.who;
+        let before = history.ticks(history.look(&Place::host(Role::Source), dumped).ok()?).ok()?;
+        let last = before.get(stream)?.last()?;
+        let after = (restored..steps.len()).find_map(|step| {
+            let ticks = history.ticks(history.look(&there, step).ok()?).ok()?;
+            ticks.get(stream)?.iter().find(|tick| tick.n > last.n).cloned()
+        })?;
+        let still = after.at?.checked_sub(last.at?)? / 1000;
+        samples.insert("without a tick, ms".to_owned(), vec![still]);
+        let all = (first..=restored).flat_map(|step| history.millis(step)).sum();
+        samples.insert("its commands, ms".to_owned(), vec![all]);
+        let carried = (first..=restored).filter(|step| matches!(steps[*step].verb, Verb::Transfer { .. }));
+        let told = carried.filter_map(|step| {
+            let line = history.printed_lines(step).last()?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        samples.insert("images, KiB".to_owned(), vec![told.sum()]);
+        Some(samples)
+    };
+    found().unwrap_or_default()
 }
 
 /// From the command that starts or restores to the first tick: of the start, and of each restore after which the story

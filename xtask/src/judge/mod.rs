@@ -29,4 +29,4 @@ mod verdict;
 pub use cell::judge;
 pub use known::in_light_of;
 pub use repeats::of_repeats;
-pub use verdict::{Kind, Verdict};
+pub use verdict::{Kind, Samples, Verdict};

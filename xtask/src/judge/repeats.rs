@@ -1,6 +1,6 @@
 //! The same cell, several times over.
 
-use super::verdict::{Kind, Verdict};
+use super::verdict::{Kind, Samples, Verdict};
 
 /// One verdict of many: theirs where they agree; flaky where some pass and some fail, which is for us to find out;
 /// broken where some could not be asked, unless a failure was seen all the same. `None` of none.
@@ -15,8 +15,31 @@ pub fn of_repeats(verdicts: &[Verdict]) -> Option<Verdict> {
         let reason = format!("failed {failures} of {} times: {}", verdicts.len(), failure.reason);
         return Some(Verdict { kind: Kind::Flaky, reason, seconds, ..failure.clone() });
     }
+    if verdicts.len() > 1
+        && passes == verdicts.len()
+        && verdicts.iter().any(|verdict| !verdict.samples.is_empty())
+    {
+        let mut samples = Samples::new();
+        for (what, numbers) in verdicts.iter().flat_map(|verdict| &verdict.samples) {
+            samples.entry(what.clone()).or_default().extend(numbers);
+        }
+        let reason = samples.iter().map(|(what, numbers)| told(what, numbers)).collect::<Vec<_>>().join("; ");
+        return Some(Verdict { seconds, reason, samples, ..first.clone() });
+    }
     let telling = of(Kind::Fail).next().or_else(|| of(Kind::Broken).next()).unwrap_or(first);
     Some(Verdict { seconds, ..telling.clone() })
+}
+
+/// One number as it is; of several the median, the 95th percentile by nearest rank, and the worst.
+pub(super) fn told(what: &str, numbers: &[u64]) -> String {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable();
+    let rank = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
+    match sorted.as_slice() {
+        [] => String::new(),
+        [one] => format!("{what}: {one}"),
+        all => format!("{what}: median {}, p95 {}, worst {} of {}", rank(50), rank(95), rank(100), all.len()),
+    }
 }
 
 #[cfg(test)]
@@ -34,6 +57,7 @@ mod tests {
             first_error: None,
             known: None,
             copies: None,
+            samples: Samples::new(),
             seconds: Some(1.5),
         }
     }

@@ -1,5 +1,6 @@
 //! The outcome of a cell, and why. A failed restore is a verdict; that we could not ask is one too, and another.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What was measured, by what and in which unit; a number for each time that it was.
+pub type Samples = BTreeMap<String, Vec<u64>>;
+
 /// An outcome with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -74,6 +78,8 @@ pub struct Verdict {
     pub known: Option<KnownAs>,
     /// Which copies of the program run after a move that failed.
     pub copies: Option<String>,
+    /// What a pass has measured, for each time that it was played.
+    pub samples: Samples,
     /// Wall time of the cell; `None` where none was played.
     pub seconds: Option<f64>,
 }
@@ -116,6 +122,7 @@ mod tests {
             first_error: error.map(Into::into),
             known: None,
             copies: None,
+            samples: Samples::new(),
             seconds: None,
         };
         assert_eq!(verdict("exit status 1", None).sentence(), "exit status 1");

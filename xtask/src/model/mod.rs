@@ -18,6 +18,6 @@ pub use hang::{Hang, Waiter};
 pub use observation::{Listed, Observation, Process, Tick, parse_inside, parse_processes, parse_ticks};
 pub use recipe::Recipe;
 pub use settings::Settings;
-pub use step::{Expectation, Place, Stage, Step, Stopped, Verb};
+pub use step::{Expectation, Place, Stage, Step, Stopped, Verb, Way};
 pub use version::{Ranges, leading_version};
 pub use workload::{PEER, Stream, WORKLOADS, Workload};

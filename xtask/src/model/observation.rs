@@ -93,6 +93,8 @@ pub struct Tick {
     pub nonce: String,
     /// A checksum over its memory, where it has one: 16 hexadecimal digits.
     pub sum: Option<u64>,
+    /// The wall clock when it was told, microseconds, where it says so.
+    pub at: Option<u64>,
     /// The names of what it holds, with commas, where it says so.
     pub items: Option<String>,
     /// The names of those that it holds no longer, with commas; none while nothing is lost.
@@ -145,6 +147,7 @@ fn parse_tick(line: &str) -> Option<Tick> {
         start: (*fields.get("start")?).to_owned(),
         nonce: (*fields.get("nonce")?).to_owned(),
         sum,
+        at: fields.get("at").and_then(|at| at.parse().ok()),
         items: fields.get("items").map(|&names| names.to_owned()),
         lost: fields.get("lost").map(|&names| names.to_owned()),
     })

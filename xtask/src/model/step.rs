@@ -26,9 +26,22 @@ pub struct Step {
     /// The deadline of each of its commands, in seconds, where it is not the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<u32>,
+    /// How memory comes to the destination, where it is not by the files of the checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Way>,
     /// Options handed to the engine's dump or restore as they are (`opts` in CRIU's own `.desc` files).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opts: Vec<String>,
+}
+
+/// How memory comes to another host beside its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// The dump sends it over the network while it reads it: `criu page-server`.
+    PageServer,
+    /// After the restore, page by page as the program touches it: `criu lazy-pages`.
+    LazyPages,
 }
 
 /// The engine-neutral verbs.
@@ -212,6 +225,7 @@ impl Step {
             refused: false,
             hangs: false,
             deadline: None,
+            by: None,
             opts: Vec::new(),
         }
     }
@@ -297,6 +311,11 @@ impl fmt::Display for Step {
             Verb::PowerCut { amid: None } => f.write_str("cut the power")?,
             Verb::PowerCut { amid: Some(series) } => write!(f, "cut the power amid a dump into {series}")?,
             Verb::Expect(expectation) => write!(f, "expect {expectation}")?,
+        }
+        match self.by {
+            None => {}
+            Some(Way::PageServer) => f.write_str(" by a page server")?,
+            Some(Way::LazyPages) => f.write_str(" by lazy pages")?,
         }
         if let Some(container) = &self.container {
             write!(f, " in {container}")?;

@@ -135,6 +135,7 @@ fn verdict(kind: Kind, reason: &str) -> Verdict {
         first_error: None,
         known: None,
         copies: None,
+        samples: crate::judge::Samples::new(),
         seconds: None,
     }
 }

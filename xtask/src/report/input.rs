@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnose::Diagnosis;
 use crate::engine;
-use crate::judge::{Kind, Verdict};
+use crate::judge::{Kind, Samples, Verdict};
 use crate::known_bug::KnownAs;
 use crate::model::{CellId, GuestFacts, HostAsk, Role, Stage};
 use crate::plan::PlannedCell;
@@ -106,6 +106,9 @@ pub struct Cell {
     /// Which copies of the program run after a move that failed; left out where none failed to come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<String>,
+    /// What passes have measured, a number for each time that the cell was played; left out where nothing was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub samples: Samples,
     /// What the rules say of it, best first; empty where nobody knows, `null` where nothing failed.
     #[serde(default)]
     pub diagnosis: Option<Vec<Diagnosis>>,
@@ -136,6 +139,7 @@ impl Cell {
             stage: verdict.stage,
             reason: said(&verdict.sentence()),
             copies: verdict.copies.clone(),
+            samples: verdict.samples.clone(),
             known_bug: verdict.known.clone(),
             diagnosis: None,
             seconds: verdict.seconds,
@@ -310,6 +314,7 @@ mod tests {
             first_error: None,
             known: None,
             copies: None,
+            samples: Samples::new(),
             seconds: Some(6.5),
         };
         let asked = Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict);

@@ -267,6 +267,7 @@ mod tests {
             first_error: None,
             known: None,
             copies: None,
+            samples: crate::judge::Samples::new(),
             seconds: Some(6.54),
         };
         progress.tell(Event::CellEnded { cell: one.clone(), seconds: 6.54 });

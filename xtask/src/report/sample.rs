@@ -55,6 +55,7 @@ pub(super) fn cell(scenario: &str, kernel: &str, userland: &str, criu: &str) -> 
         stage: None,
         reason: None,
         copies: None,
+        samples: crate::judge::Samples::new(),
         known_bug: None,
         diagnosis: None,
         seconds: Some(6.5),

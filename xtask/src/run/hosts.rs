@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::cell::{CellRun, Hosts, Stop};
+use super::cell::{CellRun, Hosts, Stop, transfer};
 use super::facts;
-use crate::engine::{Engine, WORK_FOLDER};
+use crate::engine::{Engine, PEER_ADDRESS, WORK_FOLDER};
 use crate::guest::{Exec, Hello};
 use crate::host::{Launch, Preparation, Put};
 use crate::install::ENGINE_INTO_PLACE;
@@ -47,6 +47,27 @@ impl CellRun<'_> {
             let mut facts = facts::ask(guest, machine).map_err(lost)?;
             facts.more.insert("came_up".to_owned(), came_up.to_string());
             self.tell(Event::HostReady { cell: self.id(), role, facts, millis });
+        }
+        self.introduce(hosts)
+    }
+
+    /// Tells each host of a pair where the other is, where they have a network.
+    fn introduce(&self, hosts: &mut Hosts) -> Result<(), Stop> {
+        let addresses: BTreeMap<Role, String> =
+            hosts.iter().filter_map(|(role, host)| Some((*role, host.address()?))).collect();
+        if !self.story.needs_network() {
+            return Ok(());
+        }
+        for (&role, host) in hosts.iter_mut() {
+            let other = addresses.iter().find(|(other, _)| **other != role);
+            let (_, address) = other
+                .ok_or_else(|| Stop::Broken(format!("nobody knows the {}'s peer's address", role.name())))?;
+            let guest = host.guest().map_err(|how| Stop::Lost(role, how))?;
+            let path = format!("{WORK_FOLDER}/{PEER_ADDRESS}");
+            let line = format!("{address}\n");
+            guest
+                .push(&mut line.as_bytes(), line.len() as u64, &path, 0o644)
+                .map_err(|error| transfer(role, &path, error))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::known_bug::{Hosts, KnownBugTable};
-use crate::model::{Expectation, Role, Settings, Stopped};
+use crate::model::{Expectation, Role, Settings, Stopped, Way};
 
 /// `scenarios/NAME.toml`.
 #[derive(Debug, Deserialize)]
@@ -123,6 +123,9 @@ pub(super) struct StepTable {
     pub(super) leave_running: Option<Spanned<bool>>,
     /// With `power-cut`: in the middle of a dump into this series. Default: none.
     pub(super) amid: Option<Spanned<String>>,
+    /// With `dump`: how memory comes to the destination, where it is not by the files of the checkpoint: `page-server`, or
+    /// `lazy-pages` after the restore. The hosts need a network between them. Default: by the files.
+    pub(super) by: Option<Spanned<Way>>,
     /// With `pre-dump`, `dump` and `restore`: further options of CRIU, as on a command line. Default: none.
     pub(super) opts: Option<Spanned<String>>,
 }

@@ -9,7 +9,7 @@ use super::Story;
 use super::file::{ScenarioFile, StepTable};
 use super::fitting::only_fitting_words;
 use super::hanging::Hanging;
-use super::whole::{flavored, tell_what_is_carried};
+use super::whole::{flavored, tell_by_which_way, tell_what_is_carried};
 use super::words::{Lowered, features, quoted, verbs};
 use crate::known_bug::KnownBugTable;
 use crate::model::{Expectation, Role, Step, Verb};
@@ -39,6 +39,7 @@ pub(super) fn lower(
     }
     scene.end()?;
     tell_what_is_carried(&mut steps);
+    tell_by_which_way(source, &file.step, &mut steps)?;
     let story = Story {
         name: name.to_owned(),
         summary: summary.to_owned(),
@@ -126,7 +127,16 @@ impl<'a> Scene<'a> {
                 .help("let the first step be `start = \"…\"`"));
         }
         let deadline = step.deadline.as_ref().map(|deadline| *deadline.get_ref());
-        Ok(Step { verb, on, container, refused, hangs, deadline, opts: self.opts(step)? })
+        Ok(Step {
+            verb,
+            on,
+            container,
+            refused,
+            hangs,
+            deadline,
+            by: step.by.as_ref().map(|by| *by.get_ref()),
+            opts: self.opts(step)?,
+        })
     }
 
     fn one_verb(&self, table: &Spanned<StepTable>) -> Lowered<()> {
@@ -319,7 +329,11 @@ impl<'a> Scene<'a> {
     }
 
     fn transfer(&mut self, name: &Spanned<String>) -> Lowered<Verb> {
-        let checkpoint = self.restorable(name, Role::Source)?;
+        // A pre-dump is of use over there to what builds on it.
+        let checkpoint = match self.checkpoints.get(name.get_ref()) {
+            Some(known) if !known.restorable && known.on.contains(&Role::Source) => name.get_ref().clone(),
+            _ => self.restorable(name, Role::Source)?,
+        };
         self.moved = true;
         if let Some(known) = self.checkpoints.get_mut(&checkpoint) {
             known.on.push(Role::Destination);

@@ -37,6 +37,11 @@ impl Story {
         if moves { vec![Role::Source, Role::Destination] } else { vec![Role::Source] }
     }
 
+    /// Whether its hosts must reach each other by a network.
+    pub fn needs_network(&self) -> bool {
+        self.steps.iter().any(|step| step.by.is_some())
+    }
+
     /// What a failure of a step is called. What is no expectation belongs to the start until something was dumped.
     pub fn stage(&self, step: usize) -> Stage {
         let verb = &self.steps[step].verb;

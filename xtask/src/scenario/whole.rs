@@ -1,8 +1,12 @@
 //! What can be said of a story only when all of its steps are known.
 
+use toml::Spanned;
+
 use super::Story;
-use super::file::Flavor;
-use crate::model::{Step, Verb};
+use super::file::{Flavor, StepTable};
+use super::words::Lowered;
+use crate::model::{Role, Step, Verb, Way};
+use crate::toml_file::Source;
 
 /// The story in one of its variants.
 pub(super) fn flavored(story: &Story, flavor: Flavor) -> Story {
@@ -36,4 +40,36 @@ pub(super) fn tell_what_is_carried(steps: &mut [Step]) {
             *carried = leaves.contains(to);
         }
     }
+}
+
+/// A restore asks for lazy pages where the dump gives them. What is sent to another host must be carried to it.
+pub(super) fn tell_by_which_way(
+    source: &Source,
+    tables: &[Spanned<StepTable>],
+    steps: &mut [Step],
+) -> Lowered<()> {
+    let mut lazy = Vec::new();
+    for (step, table) in steps.iter_mut().zip(tables) {
+        match &step.verb {
+            Verb::Dump { to, carried, leave_running, .. } if step.by.is_some() => {
+                let span = table.get_ref().by.as_ref().map_or(0..0, Spanned::span);
+                if !carried {
+                    let error = source.wrong(span, "this checkpoint is never carried to the destination");
+                    return Err(error.help("put a `transfer` of it after the dump"));
+                }
+                if *leave_running && step.by == Some(Way::LazyPages) {
+                    let error = source.wrong(span, "a program that runs on changes the pages that it owes");
+                    return Err(error.help("leave out `leave-running`"));
+                }
+                if step.by == Some(Way::LazyPages) {
+                    lazy.push(to.clone());
+                }
+            }
+            Verb::Restore { from, .. } if step.on == Role::Destination && lazy.contains(from) => {
+                step.by = Some(Way::LazyPages);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

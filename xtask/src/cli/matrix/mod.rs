@@ -115,6 +115,12 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
         if host.is_as_it_is() && story.steps.iter().any(|step| matches!(step.verb, Verb::PowerCut { .. })) {
             return Some("nobody cuts the power of a machine that is in use".to_owned());
         }
+        if story.needs_network() && !["vagrant", "local"].contains(&arguments.provider.as_str()) {
+            let provider = &arguments.provider;
+            return Some(format!(
+                "the hosts of the provider {provider} have no network between them: play it with vagrant, or local"
+            ));
+        }
         story
             .steps
             .iter()

@@ -29,6 +29,8 @@ pub(super) struct Taken {
     lost: Option<Lost>,
     /// Which machine, for the record.
     machine: String,
+    /// Where the other host reaches it.
+    address: Option<String>,
     /// What it needs on this machine for as long as it lives.
     _folder: Option<TempDir>,
 }
@@ -37,6 +39,7 @@ impl Taken {
     pub(super) fn new(
         launch: &Launch<'_>,
         machine: String,
+        address: Option<String>,
         folder: Option<TempDir>,
         child: Child,
         stream: UnixStream,
@@ -49,6 +52,7 @@ impl Taken {
             log: launch.folder.join(format!("prepare-{}.log", launch.role.name())),
             lost: None,
             machine,
+            address,
             _folder: folder,
         }
     }
@@ -86,6 +90,10 @@ impl Host for Taken {
 
     fn power_cut(&mut self) -> Result<(), Lost> {
         Err(Lost::Ended("nobody cuts the power of a machine that is in use".to_owned()))
+    }
+
+    fn address(&self) -> Option<String> {
+        self.address.clone()
     }
 
     fn machine(&self) -> String {

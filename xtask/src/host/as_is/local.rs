@@ -67,7 +67,9 @@ impl Provider for Local {
         let folder = folder.map_err(|error| wrong(format!("/tmp: {error}")))?;
         let (child, stream) =
             begin(&self.agent, criu, folder.path()).map_err(|error| wrong(error.to_string()))?;
-        Ok(Box::new(Taken::new(launch, "this machine".to_owned(), Some(folder), child, stream)))
+        // Both hosts of a move are here.
+        let address = Some("127.0.0.1".to_owned());
+        Ok(Box::new(Taken::new(launch, "this machine".to_owned(), address, Some(folder), child, stream)))
     }
 }
 

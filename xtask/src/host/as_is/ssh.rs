@@ -116,7 +116,9 @@ impl Provider for Ssh {
         let line = format!("exec {AS_ROOT} {words}");
         let (child, stream) =
             self.connections.stream(host, &line).map_err(|error| wrong(error.to_string()))?;
-        Ok(Box::new(Taken::new(launch, format!("{host}, by ssh"), None, child, stream)))
+        // What one machine calls another is not what we call it.
+        let address = (self.hosts.len() == 1).then(|| "127.0.0.1".to_owned());
+        Ok(Box::new(Taken::new(launch, format!("{host}, by ssh"), address, None, child, stream)))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The machines of one run: brought up side by side, reached by a key of the run's own, gone at its end.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::machines::Machines;
+use super::machines::{Machine, Machines};
 use super::tool::Tool;
 use crate::host::remote::{AS_ROOT, Connections};
 use crate::process::{self, ProcessError};
@@ -65,6 +66,7 @@ pub struct Fleet {
     /// Whether nobody has used them yet.
     pub(super) is_new: bool,
     stays: bool,
+    addresses: BTreeMap<String, String>,
 }
 
 impl Fleet {
@@ -109,7 +111,9 @@ impl Fleet {
         let tool = Tool::new(folder.clone(), project, &home).map_err(file)?;
         let config = folder.join("ssh_config");
         let connections = Connections::new(Some(config.clone())).map_err(file)?;
-        let fleet = Self { tool, connections, is_new: stay.reuse.is_none(), stays: stay.keep };
+        let address = |machine: &Machine| (machine.name.clone(), machine.address.clone());
+        let addresses = wanted.machines.iter().map(address).collect();
+        let fleet = Self { tool, connections, is_new: stay.reuse.is_none(), stays: stay.keep, addresses };
         fleet.tool.run(&["up", "--parallel", "--no-provision"])?;
         fs::write(&config, fleet.ssh_config(&key)?).map_err(file)?;
         if stay.reuse.is_none() {
@@ -121,13 +125,14 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// ssh_config(5) for this run alone: its own key, its own known hosts.
+    /// ssh_config(5) for this run alone: its own key, its own known hosts. A machine that has just been taken back to a
+    /// snapshot may not answer at once: ssh tries again each second.
     fn ssh_config(&self, key: &Path) -> Result<String, VagrantError> {
         let told = self.tool.run(&["ssh-config"])?;
         let known = self.tool.folder.join("known_hosts");
         let common = format!(
             "  IdentityFile \"{}\"\n  IdentitiesOnly yes\n  UserKnownHostsFile \"{}\"\n  StrictHostKeyChecking \
-             accept-new\n  LogLevel ERROR\n",
+             accept-new\n  LogLevel ERROR\n  ConnectionAttempts 30\n",
             key.display(),
             known.display()
         );
@@ -187,6 +192,11 @@ impl Fleet {
                 "they are taken again with --reuse {folder}, and end with: sh {folder}/vagrant destroy -f"
             ),
         ]
+    }
+
+    /// A machine's address in the network that they share.
+    pub(super) fn address(&self, machine: &str) -> Option<String> {
+        self.addresses.get(machine).cloned()
     }
 
     pub(super) fn stays(&self) -> bool {

@@ -47,6 +47,7 @@ pub(super) struct VagrantHost {
     /// The machine's console, how long it was before the cell, and the cell's copy.
     traces: Traces,
     machine: String,
+    address: String,
     came_up: CameUp,
 }
 
@@ -99,6 +100,7 @@ impl VagrantHost {
             console: Console::from_now(&traces.console),
             traces,
             machine,
+            address: yard.fleet.address(name).unwrap_or_default(),
             came_up: CameUp::Woken,
         };
         let states = yard.states();
@@ -238,6 +240,10 @@ impl Host for VagrantHost {
                 Err(lost)
             }
         }
+    }
+
+    fn address(&self) -> Option<String> {
+        Some(self.address.clone())
     }
 
     fn machine(&self) -> String {

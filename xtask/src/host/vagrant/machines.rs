@@ -74,3 +74,56 @@ pub struct Boot {
     /// Its command line.
     pub cmd_line: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VAGRANTFILE: &str = include_str!("../../../../vagrant/Vagrantfile");
+    const README: &str = include_str!("../../../../vagrant/README.md");
+
+    fn machines(line: &str) -> Machines {
+        let boot = Boot { kernel: "/k".into(), initrd: "/i".into(), cmd_line: line.to_owned() };
+        let machine = Machine {
+            name: "vg-1".to_owned(),
+            box_name: "b".to_owned(),
+            box_version: Some("1".to_owned()),
+            memory_mib: 1,
+            cpus: 1,
+            address: "192.168.1.2".to_owned(),
+            console: "/c".into(),
+            driver: "qemu".to_owned(),
+            emulator: "/e".into(),
+            cpu: Some("max".to_owned()),
+            boot: Some(boot),
+        };
+        Machines {
+            prefix: "p".to_owned(),
+            network: "n".to_owned(),
+            key: "/key".into(),
+            machines: vec![machine],
+        }
+    }
+
+    #[test]
+    fn the_vagrantfile_reads_every_word_and_the_readme_tells_of_it() {
+        let value = serde_json::to_value(machines("l")).unwrap();
+        let words = value.as_object().unwrap().keys().chain(value["machines"][0].as_object().unwrap().keys());
+        for word in words {
+            assert!(VAGRANTFILE.contains(&format!("\"{word}\"")), "the Vagrantfile does not read {word}");
+            let told = README.contains(&format!("`{word}`")) || word == "machines";
+            assert!(told, "README.md says nothing of {word}");
+        }
+    }
+
+    #[test]
+    fn machines_go_round_and_differ_by_more_than_their_line() {
+        let text = serde_json::to_string(&machines("l")).unwrap();
+        let read: Machines = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, machines("l"));
+        assert!(read.alike(&machines("other")));
+        let mut other = machines("l");
+        other.machines[0].cpus = 2;
+        assert!(!read.alike(&other));
+    }
+}
