@@ -7,7 +7,7 @@ use rstest::rstest;
 use crate::support::xtask;
 
 #[rstest]
-#[case(&["matrix", "nosuch"], "no profile `nosuch`; there are bugs, engines, engines-smoke, engines-stories, full, moves, moves-smoke, nightly, smoke,")]
+#[case(&["matrix", "nosuch"], "no profile `nosuch`; there are bugs, carry, engines, engines-smoke, engines-stories, full, moves, moves-smoke, nightly, smoke, vagrant-smoke,")]
 #[case(&["matrix", "--scenario", "conuter"], "no scenario is called `conuter`; there are bugs/containerd-12141, bugs/criu-1378")]
 #[case(&["matrix", "--engine", "dokcer"], "no engine `dokcer`; there are criu")]
 #[case(

@@ -33,6 +33,14 @@ fn ours_are_sound() {
             "bugs/criu-3002",
             "bugs/criu-3162",
             "bugs/runc-2924",
+            "carry/copy",
+            "carry/copy-256",
+            "carry/lazy-pages",
+            "carry/lazy-pages-256",
+            "carry/page-server",
+            "carry/page-server-256",
+            "carry/pre-dumps",
+            "carry/pre-dumps-256",
             "checkpoint-dir",
             "checkpoints",
             "clone",
@@ -92,7 +100,7 @@ fn our_profiles_are_sound() {
 fn a_typo_shows_the_line_and_the_legal_words() {
     let text = format!("{HEAD}\n[[step]]\nstart = \"counter\"\n\n[[step]]\ndmup = \"one\"\n");
     insta::assert_snapshot!(error(&text), @r#"
-    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, `start-again`, `remove`, `connect`, `reach`, `exec`, `forget`, `checkpoints`, `stop-daemon`, `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`, `on`, `container`, `dir`, `talks-on`, `force`, `refused`, `hangs`, `deadline`, `parent`, `leave-running`, `amid`, `opts`
+    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, `start-again`, `remove`, `connect`, `reach`, `exec`, `forget`, `checkpoints`, `stop-daemon`, `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`, `on`, `container`, `dir`, `talks-on`, `force`, `refused`, `hangs`, `deadline`, `parent`, `leave-running`, `amid`, `by`, `opts`
      --> scenarios/story.toml:7:1
       |
     7 | dmup = "one"
@@ -109,7 +117,7 @@ fn a_workload_that_nobody_has() {
     4 | start = "conuter"
       |         ^^^^^^^^^
       |
-    help: the workloads are `counter`, `fork-app`, `ticker`, `files`, `threads`, `service`, `timerfd`, `talker`, `redis`, `pyservice`
+    help: the workloads are `counter`, `fork-app`, `ticker`, `ticker-256`, `files`, `threads`, `service`, `timerfd`, `talker`, `redis`, `pyservice`
     "#);
 }
 
@@ -174,6 +182,16 @@ fn an_expectation_that_nobody_knows() {
 #[case::refused_hang("dump = \"b\"\nhangs = true\nrefused = true", "what hangs is not refused")]
 #[case::ticks_in_time("ticks = 4\ndeadline = 15", "`deadline` goes with `exec`, `dump` and `restore` only")]
 #[case::no_time("dump = \"b\"\nhangs = true\ndeadline = 0", "a deadline is at least 1 second")]
+#[case::never_carried(
+    "dump = \"b\"\nby = \"page-server\"\n[[step]]\nrestore = \"b\"\n[[step]]\nexpect = \"continues\"",
+    "never carried to the destination"
+)]
+#[case::runs_on(
+    "dump = \"b\"\nby = \"lazy-pages\"\nleave-running = true\n[[step]]\ntransfer = \"b\"\n[[step]]\nrestore = \"b\"\n\
+     on = \"destination\"\n[[step]]\nexpect = \"continues\"\non = \"destination\"",
+    "a program that runs on changes the pages that it owes"
+)]
+#[case::by_a_restore("restore = \"b\"\nby = \"lazy-pages\"", "`by` goes with `dump` only")]
 #[case::continues("expect = \"continues\"", "nothing was restored that could continue")]
 fn wrong_stories(#[case] steps: &str, #[case] expected: &str) {
     let text = format!("{HEAD}[[step]]\nstart = \"counter\"\n[[step]]\n{steps}\n");

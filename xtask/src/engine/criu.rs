@@ -217,12 +217,47 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "source: rm -rf carry && mkdir carry && cp -p workload.err ticker.ticks carry/ && \
-                 tar -cf carry.tar images workload.pid ticker -C carry workload.err ticker.ticks",
+                "source: for images in images/*; do [ -e \"$images/carried\" ] || echo \"$images\"; done \
+                 >carry.list && rm -rf carry && mkdir carry && cp -p workload.err ticker.ticks carry/ && \
+                 tar -cf carry.tar -T carry.list workload.pid ticker -C carry workload.err ticker.ticks && \
+                 while read -r images; do touch \"$images/carried\"; done <carry.list",
                 "carry carry.tar",
-                "destination: tar -xpf carry.tar",
+                "destination: tar -xpf carry.tar && du -sk images/c",
             ]
         );
+    }
+
+    #[test]
+    fn memory_goes_by_the_network() {
+        let workload = Workload::named("ticker").unwrap();
+        let settings = Settings::default();
+        let scene = Scene { workload, settings: &settings };
+        let lines = |verb: Verb, way, on| {
+            let step = Step { by: Some(way), on, ..Step::plain(verb) };
+            let actions = Criu.lower(&step, &scene).unwrap();
+            let line = |action: Action| match action {
+                Action::Run(role, command) => format!("{}: {}", role.name(), command.line),
+                Action::Carry(file) => format!("carry {file}"),
+            };
+            actions.into_iter().map(line).collect::<Vec<_>>().join("\n")
+        };
+        let dump =
+            || Verb::Dump { to: name("c"), parent: None, leave_running: false, dir: false, carried: true };
+        let restore = Verb::Restore { from: name("c"), dir: false, fresh: false };
+        let all = [
+            lines(dump(), Way::PageServer, Role::Source),
+            lines(dump(), Way::LazyPages, Role::Source),
+            lines(restore, Way::LazyPages, Role::Destination),
+        ];
+        insta::assert_snapshot!(all.join("\n\n"), @r#"
+        destination: mkdir -p images/c && criu page-server --daemon -D images/c -o page-server.log -v4 --port 27000
+        source: mkdir -p images/c && criu dump -t "$(cat workload.pid)" -D images/c -o dump.log -v4 --page-server --address "$(cat peer)" --port 27000
+
+        source: rm -f ready && mkfifo ready && { mkdir -p images/c && criu dump -t "$(cat workload.pid)" -D images/c -o dump.log -v4 --lazy-pages --port 27000 --status-fd 3 3>ready </dev/null >/dev/null 2>&1 & } && if [ "$(head -c 1 ready | wc -c)" = 0 ]; then wait $!; exit 1; fi
+
+        destination: criu lazy-pages --daemon --pidfile lazy-pages.pid -D images/c -o lazy-pages.log -v4 --page-server --address "$(cat peer)" --port 27000
+        destination: criu restore -d -D images/c -o restore.log -v4 --lazy-pages && while kill -0 "$(cat images/*/lazy-pages.pid lazy-pages.pid 2>/dev/null)" 2>/dev/null; do sleep 0.05; done
+        "#);
     }
 
     #[test]

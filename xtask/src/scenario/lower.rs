@@ -10,7 +10,7 @@ use super::file::{ScenarioFile, StepTable};
 use super::fitting::only_fitting_words;
 use super::hanging::Hanging;
 use super::whole::{flavored, tell_by_which_way, tell_what_is_carried};
-use super::words::{Lowered, features, quoted, verbs};
+use super::words::{Lowered, features, quoted, unproven, verbs};
 use crate::known_bug::KnownBugTable;
 use crate::model::{Expectation, Role, Step, Verb};
 use crate::toml_file::{FileError, Source};
@@ -231,7 +231,7 @@ impl<'a> Scene<'a> {
         }
         if step.power_cut.is_some() {
             if let Some((unseen, _)) = self.unseen.take() {
-                return Err(self.unproven(unseen));
+                return Err(unproven(self.source, unseen));
             }
             let amid = step.amid.as_ref().map(|series| self.restorable(series, on)).transpose()?;
             return Ok(Verb::PowerCut { amid });
@@ -361,7 +361,7 @@ impl<'a> Scene<'a> {
         if refused {
             self.looked = true;
         } else if let Some((unseen, _)) = self.unseen.replace((name.span(), on)) {
-            return Err(self.unproven(unseen));
+            return Err(unproven(self.source, unseen));
         }
         Ok(Verb::Restore { from, dir, fresh })
     }
@@ -430,7 +430,7 @@ impl<'a> Scene<'a> {
 
     fn end(&self) -> Lowered<()> {
         if let Some((unseen, _)) = &self.unseen {
-            return Err(self.unproven(unseen.clone()));
+            return Err(unproven(self.source, unseen.clone()));
         }
         self.hanging.end(self.source)?;
         if !self.looked {
@@ -441,11 +441,5 @@ impl<'a> Scene<'a> {
                 .help("end it with `expect = \"continues\"`"));
         }
         Ok(())
-    }
-
-    fn unproven(&self, restore: Range<usize>) -> Box<FileError> {
-        self.source
-            .wrong(restore, "nobody looks at what this restore brought back")
-            .help("put `expect = \"continues\"` after it, before the next restore or the end")
     }
 }

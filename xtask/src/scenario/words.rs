@@ -110,3 +110,10 @@ pub(super) fn verbs(step: &StepTable) -> Vec<(&'static str, Range<usize>)> {
 pub(super) fn quoted(words: impl Iterator<Item = impl AsRef<str>>) -> String {
     words.map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
 }
+
+/// That a restore is not looked at.
+pub(super) fn unproven(source: &Source, restore: Range<usize>) -> Box<FileError> {
+    source
+        .wrong(restore, "nobody looks at what this restore brought back")
+        .help("put `expect = \"continues\"` after it, before the next restore or the end")
+}
