@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use xtask::process;
 
-use crate::support::{cells, guests, xtask};
+use crate::support::{cells, guests, night, xtask};
 
 /// Two stories, one of them with two hosts; nothing is left behind.
 #[test]
@@ -119,4 +119,26 @@ fn a_kernel_is_no_axis_of_it() {
     let output = xtask().args(["matrix", "--provider", "local", "--kernel", "6.1"]).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("kernel, userland and CPU are observed, not asked for"), "{errors}");
+}
+
+/// Said at once, and not when a guest of QEMU's plays what a machine of its own had failed.
+#[test]
+fn a_bundle_is_of_qemus_hosts() {
+    let folder = tempfile::tempdir().unwrap();
+    night(folder.path(), |plan, _| *plan = plan.replace("provider = \"qemu\"", "provider = \"local\""));
+    let cell = "counter@k7.2@bookworm@c3.17.1@criu@max";
+    let output = xtask().args(["repro", cell, "--run"]).arg(folder.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("its hosts are of the provider local"), "{said}");
+}
+
+#[test]
+fn a_run_by_ssh_is_taken_up_with_its_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    night(folder.path(), |plan, _| *plan = plan.replace("provider = \"qemu\"", "provider = \"ssh\""));
+    let output = xtask().args(["matrix", "--resume"]).arg(folder.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--provider ssh wants --host"), "{said}");
 }

@@ -31,6 +31,29 @@ pub(crate) fn cells(run: &Path, output: &Output) -> Vec<serde_json::Value> {
     report["cells"].as_array().unwrap().clone()
 }
 
+/// What is left of a cell, for whoever sees only what a test prints: the ends of its logs, and where it hung.
+pub(crate) fn evidence(run: &Path, cell: &serde_json::Value) -> String {
+    let folder = run.join("cells").join(cell["id"].as_str().unwrap());
+    let mut files: Vec<_> = walk(&folder);
+    files.sort();
+    let mut told = format!("{cell:#}\n");
+    for path in files {
+        let name = path.strip_prefix(&folder).unwrap().display().to_string();
+        if name.contains("hang") || name.ends_with("dump.log") || name.ends_with("restore.log") {
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            let lines: Vec<&str> = text.lines().collect();
+            let end = lines[lines.len().saturating_sub(40)..].join("\n");
+            told.push_str(&format!("\n== {name}\n{end}\n"));
+        }
+    }
+    told
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
 /// Writes the run folder of a real night that was recorded: `counter` with CRIU 3.17.1 passes on kernel 6.12, and fails
 /// on 7.2 as a known bug. `edit` may change the plan and the events, each a line of text.
 pub(crate) fn night(folder: &Path, edit: impl Fn(&mut String, &mut Vec<String>)) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use xtask::process;
 
-use crate::support::{cells, xtask};
+use crate::support::{cells, evidence, xtask};
 
 /// Whether machines may be made; where not, the test says so and is over.
 fn machines() -> bool {
@@ -33,7 +33,8 @@ fn two_stories_pass_and_the_machines_are_gone() {
     let cells = cells(&out, &output);
     assert_eq!(cells.len(), 2, "{cells:#?}");
     for cell in &cells {
-        assert_eq!((&cell["verdict"], &cell["provider"]), (&"pass".into(), &"vagrant".into()), "{cell:#}");
+        let verdict = (&cell["verdict"], &cell["provider"]);
+        assert_eq!(verdict, (&"pass".into(), &"vagrant".into()), "{}", evidence(&out, cell));
         assert!(cell["kernel"]["observed"].as_str().unwrap().starts_with("6.12."), "{cell:#}");
     }
     let events = fs::read_to_string(out.join("events.jsonl")).unwrap();

@@ -39,11 +39,16 @@ pub(super) fn moved(history: &History<'_>) -> Samples {
         let all = (first..=restored).flat_map(|step| history.millis(step)).sum();
         samples.insert("its commands, ms".to_owned(), vec![all]);
         let carried = (first..=restored).filter(|step| matches!(steps[*step].verb, Verb::Transfer { .. }));
-        let told = carried.filter_map(|step| {
-            let line = history.printed_lines(step).last()?;
-            line.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        samples.insert("images, KiB".to_owned(), vec![told.sum()]);
+        let told: Vec<u64> = carried
+            .filter_map(|step| {
+                let line = history.printed_lines(step).last()?;
+                line.split_whitespace().next()?.parse().ok()
+            })
+            .collect();
+        // Not every engine says so.
+        if !told.is_empty() {
+            samples.insert("images, KiB".to_owned(), vec![told.iter().sum()]);
+        }
         Some(samples)
     };
     found().unwrap_or_default()

@@ -80,6 +80,19 @@ mod tests {
     }
 
     #[test]
+    fn what_passes_measured_is_put_together() {
+        let measured = |number| Verdict {
+            samples: [("still, ms".to_owned(), vec![number])].into(),
+            ..verdict(Kind::Pass)
+        };
+        let verdicts: Vec<_> = (1..=40).rev().map(measured).collect();
+        let all = of_repeats(&verdicts).unwrap();
+        assert_eq!(all.reason, "still, ms: median 20, p95 38, worst 40 of 40");
+        assert_eq!(all.samples["still, ms"].len(), 40);
+        assert_eq!(of_repeats(&verdicts[..1]).unwrap().reason, "pass");
+    }
+
+    #[test]
     fn flaky_says_how_often() {
         let verdicts: Vec<_> = [Kind::Pass, Kind::Fail, Kind::Pass].map(verdict).into();
         let all = of_repeats(&verdicts).unwrap();

@@ -27,21 +27,23 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.keep_guests_on_failure && !std::io::stdin().is_terminal() {
         bail!("--keep-guests-on-failure opens a shell, and standard input is no terminal");
     }
-    if arguments.provider != "vagrant" && (arguments.keep || arguments.reuse.is_some()) {
-        bail!(
-            "--keep and --reuse are for --provider vagrant: other machines do not outlive their cells, or are not ours"
-        );
-    }
     interrupt::catch().context("signals cannot be caught")?;
     let mut profile = Profile::read(&places::profiles(), &arguments.profile)?;
-    match arguments.provider.as_str() {
-        "qemu" | "vagrant" => profile.take(arguments.axes()),
-        provider => as_is(provider, arguments, &mut profile)?,
-    }
     let resumed = arguments.resume.as_ref().map(|folder| resumed_folder(folder.as_deref())).transpose()?;
     let plan = match &resumed {
-        None => new_plan(arguments, &profile)?,
-        Some(folder) => report::read_plan(&record::Paths::of(folder)?.plan())?,
+        Some(folder) => {
+            let plan = report::read_plan(&record::Paths::of(folder)?.plan())?;
+            usable(&plan.provider, arguments)?;
+            plan
+        }
+        None => {
+            usable(&arguments.provider, arguments)?;
+            match arguments.provider.as_str() {
+                "qemu" | "vagrant" => profile.take(arguments.axes()),
+                provider => as_is(provider, arguments, &mut profile)?,
+            }
+            new_plan(arguments, &profile)?
+        }
     };
     if plan.cell.is_empty() && plan.skipped.is_empty() {
         bail!("the plan is empty: every axis needs a value");
@@ -69,6 +71,22 @@ pub(super) fn replay(
     play::play(&arguments, None, plan, lock, &Cache::open()?, None)
 }
 
+/// What a provider wants of whoever calls it, in a run that is taken up again as well.
+fn usable(provider: &str, arguments: &Arguments) -> anyhow::Result<()> {
+    if provider != "vagrant" && (arguments.keep || arguments.reuse.is_some()) {
+        bail!(
+            "--keep and --reuse are for --provider vagrant: other machines end with their cells, or are not ours"
+        );
+    }
+    if provider == "local" && !nix::unistd::geteuid().is_root() {
+        bail!("--provider local wants root, because CRIU and mounts do: {}", Local::NOTICE);
+    }
+    if provider == "ssh" && arguments.host.is_empty() {
+        return Err(SshError::NoHost.into());
+    }
+    Ok(())
+}
+
 /// A machine that is taken as it is has no axes but CRIU.
 fn as_is(provider: &str, arguments: &Arguments, profile: &mut Profile) -> anyhow::Result<()> {
     let axes = arguments.axes();
@@ -82,12 +100,6 @@ fn as_is(provider: &str, arguments: &Arguments, profile: &mut Profile) -> anyhow
         bail!(
             "--provider {provider} takes a machine as it is: kernel, userland and CPU are observed, not asked for"
         );
-    }
-    if provider == "local" && !nix::unistd::geteuid().is_root() {
-        bail!("--provider local wants root, because CRIU and mounts do: {}", Local::NOTICE);
-    }
-    if provider == "ssh" && arguments.host.is_empty() {
-        return Err(SshError::NoHost.into());
     }
     profile.take(axes);
     profile.as_is();

@@ -40,6 +40,14 @@ impl Case {
         };
         let paths = Paths::of(&folder)?;
         let whole = report::read_plan(&paths.plan())?;
+        if whole.provider != "qemu" {
+            bail!(
+                "{}: its hosts are of the provider {}, and a bundle is made and proven with QEMU's: play the cell \
+                 there, or take the script that `show` prints",
+                folder.display(),
+                whole.provider
+            );
+        }
         let Some(planned) = whole.cell.iter().find(|planned| planned.id.as_str() == cell).cloned() else {
             bail!("{} has no cell {cell}: its report names those that failed", folder.display());
         };

@@ -7,16 +7,21 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 
 use super::host::Taken;
 use crate::host::{Host, Launch, LaunchError, Provider};
 use crate::model::HostAsk;
 use crate::process;
 
-/// How long the agent may take to call, in milliseconds.
-const FIRST_CALL: u16 = 30_000;
+/// How long the agent may take to call.
+const FIRST_CALL: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether it still lives, in milliseconds.
+const TURN: u16 = 200;
 
 /// How the folder of a host begins, with the harness's process id behind.
 const FOLDER: &str = "criu-matrix-local-";
@@ -90,10 +95,28 @@ fn begin(agent: &Path, criu: &Path, folder: &Path) -> io::Result<(Child, UnixStr
     command.args(&NAMESPACES[1..]).args([begin.as_str(), "sh"]);
     process::own_group(&mut command);
     let mut child = command.arg(folder).arg(criu).spawn()?;
-    let mut waited = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut waited, PollTimeout::from(FIRST_CALL))? == 0 {
-        let _ended = child.kill().and_then(|()| child.wait());
-        return Err(io::Error::other("its agent did not call within 30 s: standard error says why"));
+    match called(&listener, &mut child) {
+        Ok(stream) => Ok((child, stream)),
+        Err(error) => {
+            let _ended = child.kill().and_then(|()| child.wait());
+            Err(error)
+        }
     }
-    Ok((child, listener.accept()?.0))
+}
+
+/// The agent's call. One that has died is not waited for.
+fn called(listener: &UnixListener, child: &mut Child) -> io::Result<UnixStream> {
+    let deadline = Instant::now() + FIRST_CALL;
+    while Instant::now() < deadline {
+        let mut waited = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut waited, TURN) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(listener.accept()?.0),
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(status) = child.try_wait()? {
+            return Err(io::Error::other(format!("its agent ended, {status}: standard error says why")));
+        }
+    }
+    Err(io::Error::other("its agent did not call within 30 s: standard error says why"))
 }
