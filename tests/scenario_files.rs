@@ -186,6 +186,11 @@ fn an_expectation_that_nobody_knows() {
     "dump = \"b\"\nby = \"page-server\"\n[[step]]\nrestore = \"b\"\n[[step]]\nexpect = \"continues\"",
     "never carried to the destination"
 )]
+#[case::onto_a_pre_dump(
+    "pre-dump = \"a\"\n[[step]]\ndump = \"b\"\nparent = \"a\"\nby = \"page-server\"\n[[step]]\ntransfer = \"b\"\n\
+     [[step]]\nrestore = \"b\"\n[[step]]\nexpect = \"continues\"",
+    "its pages go elsewhere than those of the pre-dump before it"
+)]
 #[case::runs_on(
     "dump = \"b\"\nby = \"lazy-pages\"\nleave-running = true\n[[step]]\ntransfer = \"b\"\n[[step]]\nrestore = \"b\"\n\
      on = \"destination\"\n[[step]]\nexpect = \"continues\"\non = \"destination\"",

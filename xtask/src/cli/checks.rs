@@ -109,6 +109,7 @@ fn with_vagrant(check: &Check, set_up: bool) -> anyhow::Result<bool> {
         println!("skipped: {why}");
         return Ok(true);
     }
+    let was_set_up = libvirt::is_set_up();
     // Not every distribution has Vagrant.
     let green = match libvirt::setup(false, &setup::say) {
         Ok(()) => ran(process::command("cargo"), check),
@@ -117,7 +118,10 @@ fn with_vagrant(check: &Check, set_up: bool) -> anyhow::Result<bool> {
             Ok(true)
         }
     };
-    libvirt::undo(false, &setup::say)?;
+    // What somebody has set up stays.
+    if !was_set_up {
+        libvirt::undo(false, &setup::say)?;
+    }
     green
 }
 

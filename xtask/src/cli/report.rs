@@ -52,15 +52,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     }
-    let mut report = report;
+    let code = ExitCode::from_report(&report);
+    let mut shown = report.clone();
     for other in &arguments.with {
-        report = report.beside(load(other)?, other);
+        let folder = if other.is_dir() { other } else { other.parent().unwrap_or(other) };
+        shown = shown.beside(load(other)?, folder);
     }
     let style = super::style_of(std::io::stdout().as_fd());
     for format in &arguments.format {
-        print!("{}", format.render(&report, &style, paths.root())?);
+        print!("{}", format.render(&shown, &style, paths.root())?);
     }
-    let Some((_, diff)) = diff else { return Ok(ExitCode::from_report(&report)) };
+    let Some((_, diff)) = diff else { return Ok(code) };
     // JSON and XML go to other tools, which want one document: the diff is in the run folder.
     for format in arguments.format.iter().filter(|it| matches!(it, Format::Text | Format::Markdown)) {
         print!("\n{}", format.render_diff(&diff, &style)?);

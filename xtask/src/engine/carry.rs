@@ -36,8 +36,10 @@ pub(super) fn lazy_pages(from: &str) -> Action {
         "criu lazy-pages --daemon --pidfile lazy-pages.pid -D images/{from} -o lazy-pages.log -v4 --page-server \
          --address \"$(cat {PEER_ADDRESS})\" --port {PORT}"
     );
-    run(Role::Destination, Command::new(line))
+    run(Role::Destination, Command::new(line).keeping(format!("images/{from}/lazy-pages.log")))
 }
 
 /// Behind a lazy restore: until the last page is there, and the source is free.
-pub(super) const UNTIL_ALL_IS_THERE: &str = "while kill -0 \"$(cat images/*/lazy-pages.pid lazy-pages.pid 2>/dev/null)\" 2>/dev/null; do sleep 0.05; done";
+pub(super) fn until_all_is_there(from: &str) -> String {
+    format!("while kill -0 \"$(cat images/{from}/lazy-pages.pid)\" 2>/dev/null; do sleep 0.05; done")
+}

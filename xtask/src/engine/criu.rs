@@ -53,7 +53,7 @@ impl Engine for Criu {
             }
             Verb::Restore { from, dir: false, .. } if step.by == Some(Way::LazyPages) => {
                 let plain = restore(from, &step.opts);
-                let line = format!("{} --lazy-pages && {}", plain.line, carry::UNTIL_ALL_IS_THERE);
+                let line = format!("{} --lazy-pages && {}", plain.line, carry::until_all_is_there(from));
                 let plain = Command { line, ..plain }.keeping(format!("images/{from}/lazy-pages.log"));
                 vec![carry::lazy_pages(from), run(on, plain)]
             }
@@ -256,7 +256,7 @@ mod tests {
         source: rm -f ready && mkfifo ready && { mkdir -p images/c && criu dump -t "$(cat workload.pid)" -D images/c -o dump.log -v4 --lazy-pages --port 27000 --status-fd 3 3>ready </dev/null >/dev/null 2>&1 & } && if [ "$(head -c 1 ready | wc -c)" = 0 ]; then wait $!; exit 1; fi
 
         destination: criu lazy-pages --daemon --pidfile lazy-pages.pid -D images/c -o lazy-pages.log -v4 --page-server --address "$(cat peer)" --port 27000
-        destination: criu restore -d -D images/c -o restore.log -v4 --lazy-pages && while kill -0 "$(cat images/*/lazy-pages.pid lazy-pages.pid 2>/dev/null)" 2>/dev/null; do sleep 0.05; done
+        destination: criu restore -d -D images/c -o restore.log -v4 --lazy-pages && while kill -0 "$(cat images/c/lazy-pages.pid)" 2>/dev/null; do sleep 0.05; done
         "#);
     }
 

@@ -81,6 +81,10 @@ impl Console {
 
     fn more(&mut self) -> std::io::Result<String> {
         let mut file = File::open(&self.path)?;
+        // Whoever begins the file anew has said nothing yet.
+        if file.metadata()?.len() < self.read {
+            self.read = 0;
+        }
         file.seek(SeekFrom::Start(self.read))?;
         let mut bytes = Vec::new();
         self.read += file.read_to_end(&mut bytes)? as u64;

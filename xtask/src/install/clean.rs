@@ -90,6 +90,10 @@ impl Cache {
             }
         }
         shelves.push(("apt".to_owned(), self.root.join("apt")));
+        let boxes = self.root.join("vagrant/home/boxes");
+        if boxes.is_dir() {
+            shelves.push(("Vagrant's box".to_owned(), boxes));
+        }
         Ok(shelves)
     }
 }

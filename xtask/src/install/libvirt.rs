@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ const WRITTEN_DOWN: &str = "/var/lib/criu-matrix/libvirt.json";
 pub const PREFIX: &str = "criu-matrix-";
 /// Vagrant's own network, which it makes and never removes.
 const VAGRANTS: &str = "vagrant-libvirt";
+/// The pool of images that it makes where there is none.
+const POOL: &str = "default";
 
 const CONFIG: &str = "/etc/libvirt/qemu.conf";
 /// As root, because /dev/kvm is often readable by root only, and libvirt then probes QEMU anew at each call, 4 s each; and
@@ -46,17 +49,35 @@ struct Changed {
     ip_forward: String,
     /// Whether the firewall already had libvirt's chains.
     chains: bool,
-    /// Whether Vagrant's own network was there.
-    vagrants_network: bool,
+    /// Whether Vagrant's own network and the pool of images were there, once it was looked.
+    before: Option<Before>,
+    /// Whether libvirt's configuration was changed.
+    configured: bool,
     /// The daemons that were started.
     daemons: BTreeSet<String>,
     /// Whether the network `default` was started.
     network: bool,
 }
 
+/// What others had made in libvirt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    network: bool,
+    pool: bool,
+}
+
 impl Changed {
-    fn read() -> Option<Self> {
-        serde_json::from_str(&fs::read_to_string(WRITTEN_DOWN).ok()?).ok()
+    /// `None` where nothing was set up.
+    fn read() -> Result<Option<Self>, InstallError> {
+        let text = match fs::read_to_string(WRITTEN_DOWN) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(InstallError::file(WRITTEN_DOWN))?,
+        };
+        serde_json::from_str(&text).map(Some).map_err(|error| InstallError::NotUsable {
+            path: WRITTEN_DOWN.into(),
+            reason: format!("is not what setup wrote, and says what to undo: {error}"),
+        })
     }
 
     fn write(&self) -> Result<(), InstallError> {
@@ -78,26 +99,30 @@ pub fn setup(dry_run: bool, tell: &dyn Fn(String)) -> Result<(), InstallError> {
         return machine::setup(VAGRANT, true, tell).map(drop);
     }
     must_be_root()?;
-    let known = Changed::read();
-    let first = known.is_none();
-    let mut changed = known.unwrap_or_else(|| Changed {
+    let mut changed = Changed::read()?.unwrap_or_else(|| Changed {
         ip_forward: fs::read_to_string(IP_FORWARD).unwrap_or_default().trim().to_owned(),
         chains: iptables_has_chains(),
         ..Changed::default()
     });
     changed.write()?;
     let before = installed()?;
-    machine::setup(VAGRANT, false, tell)?;
+    let ran = machine::setup(VAGRANT, false, tell);
+    // What was installed before something went wrong is there all the same.
     changed.packages.extend(installed()?.difference(&before).cloned());
     changed.write()?;
+    ran?;
     let configured = configure()?;
+    changed.configured |= configured;
     start(&mut changed, configured, tell)?;
-    let networks = virsh(&["net-list", "--name"])?;
-    if first {
-        changed.vagrants_network =
-            virsh(&["net-list", "--all", "--name"])?.lines().any(|name| name == VAGRANTS);
+    if changed.before.is_none() {
+        let is_there = |list: &[&str], wanted: &str| {
+            virsh(list).map(|names| names.lines().any(|name| name.trim() == wanted))
+        };
+        let network = is_there(&["net-list", "--all", "--name"], VAGRANTS)?;
+        let pool = is_there(&["pool-list", "--all", "--name"], POOL)?;
+        changed.before = Some(Before { network, pool });
     }
-    if !networks.lines().any(|name| name == "default") {
+    if !virsh(&["net-list", "--name"])?.lines().any(|name| name == "default") {
         changed.network = true;
         changed.write()?;
         virsh(&["net-start", "default"])?;
@@ -105,6 +130,11 @@ pub fn setup(dry_run: bool, tell: &dyn Fn(String)) -> Result<(), InstallError> {
     changed.write()?;
     tell(format!("libvirt {} answers", virsh(&["--version"])?.trim()));
     Ok(())
+}
+
+/// Whether [`setup`] has changed something that [`undo`] would undo.
+pub fn is_set_up() -> bool {
+    Path::new(WRITTEN_DOWN).exists()
 }
 
 /// That libvirt answers, and what to do where it does not.
@@ -247,7 +277,7 @@ done"#;
 /// # Errors
 /// When this is not root, or a step fails. What was undone until then stays undone.
 pub fn undo(dry_run: bool, tell: &dyn Fn(String)) -> Result<(), InstallError> {
-    let Some(changed) = Changed::read() else {
+    let Some(mut changed) = Changed::read()? else {
         tell(format!("nothing to undo: there is no {WRITTEN_DOWN}"));
         return Ok(());
     };
@@ -263,7 +293,9 @@ pub fn undo(dry_run: bool, tell: &dyn Fn(String)) -> Result<(), InstallError> {
         return Ok(());
     }
     must_be_root()?;
-    if virsh(&["list"]).is_ok() {
+    // What libvirt keeps only libvirt can remove, and nobody does it once its packages are gone.
+    if !machine::missing(VAGRANT).iter().any(|needed| needed.package.starts_with("libvirt")) {
+        start(&mut changed, false, tell)?;
         remove_machines(&changed)?;
     }
     for daemon in changed.daemons.iter().filter_map(|daemon| pid_of(daemon)) {
@@ -279,12 +311,41 @@ pub fn undo(dry_run: bool, tell: &dyn Fn(String)) -> Result<(), InstallError> {
         cache::write_whole(Path::new(CONFIG), without_ours(&text).as_bytes())
             .map_err(InstallError::file(CONFIG))?;
     }
-    if !packages.is_empty() {
-        let mut purge = process::command("apt-get");
-        purge.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y", "purge"]).args(packages);
-        process::output(&mut purge)?;
+    purge(&changed.packages, tell)?;
+    if changed.configured && Path::new("/run/systemd/system").exists() && Path::new(CONFIG).exists() {
+        process::output(process::command("systemctl").args(["restart", "libvirtd"]))?;
     }
     fs::remove_file(WRITTEN_DOWN).map_err(InstallError::file(WRITTEN_DOWN))
+}
+
+/// Purges packages, unless others that came later would go with them.
+fn purge(packages: &BTreeSet<String>, tell: &dyn Fn(String)) -> Result<(), InstallError> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let command = |words: &[&str]| {
+        let mut command = process::command("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(words).arg("purge").args(packages);
+        command
+    };
+    let tried = process::output(&mut command(&["-s", "-q"]))?;
+    let others = others(&String::from_utf8_lossy(&tried.stdout), packages);
+    if !others.is_empty() {
+        tell(format!("the packages stay, because these need them and are not ours: {}", others.join(" ")));
+        return Ok(());
+    }
+    process::output(&mut command(&["-q", "-y"])).map(drop).map_err(InstallError::from)
+}
+
+/// The packages that a simulated purge removes beside ours.
+fn others(simulated: &str, ours: &BTreeSet<String>) -> Vec<String> {
+    let removed = simulated.lines().filter_map(|line| {
+        let name = line.strip_prefix("Purg ").or_else(|| line.strip_prefix("Remv "))?;
+        name.split_whitespace().next()
+    });
+    let plain = |name: &str| name.split(':').next().unwrap_or(name).to_owned();
+    let ours: BTreeSet<String> = ours.iter().map(|name| plain(name)).collect();
+    removed.filter(|name| !ours.contains(&plain(name))).map(str::to_owned).collect()
 }
 
 fn remove_machines(changed: &Changed) -> Result<(), InstallError> {
@@ -303,8 +364,13 @@ fn remove_machines(changed: &Changed) -> Result<(), InstallError> {
     }
     let all = virsh(&["net-list", "--all", "--name"])?;
     let mut networks = ours(all.clone());
-    if !changed.vagrants_network && all.lines().any(|name| name == VAGRANTS) {
+    let others = changed.before.unwrap_or(Before { network: true, pool: true });
+    if !others.network && all.lines().any(|name| name == VAGRANTS) {
         networks.push(VAGRANTS.to_owned());
+    }
+    if !others.pool && virsh(&["pool-list", "--all", "--name"])?.lines().any(|name| name.trim() == POOL) {
+        let _off = virsh(&["pool-destroy", POOL]);
+        virsh(&["pool-undefine", POOL])?;
     }
     for network in networks {
         let _off = virsh(&["net-destroy", &network]);
@@ -319,6 +385,13 @@ fn remove_machines(changed: &Changed) -> Result<(), InstallError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_need_is_seen() {
+        let ours = ["libvirt0:amd64", "vagrant"].map(str::to_owned).into();
+        let simulated = "Reading\nPurg vagrant [2.3.4]\nRemv virt-manager [4.1]\nPurg libvirt0 [9.0] []\n";
+        assert_eq!(others(simulated, &ours), ["virt-manager"]);
+    }
 
     #[rstest::rstest]
     #[case::none("a\nb\n", "a\nb\n")]

@@ -218,6 +218,25 @@ fn a_copy_of_a_running_program_lies_within_its_dump(#[case] at: u64, #[case] rea
     }
 }
 
+/// From the last tick before the dump to the first one over there, by the program's own clock.
+#[test]
+fn how_long_a_move_froze_its_program_is_measured() {
+    let mut program = Program::new();
+    let at = |lines: String, micros: u64| lines.replace('\n', &format!(" at={micros}\n"));
+    let (before, after) = (at(program.tick(10), 1_000_000), at(program.tick(5), 1_500_900));
+    let past = Past::new()
+        .step(Verb::Start, HERE, &before, &[321])
+        .step(dump(false), HERE, "", &[])
+        .transfer(&[])
+        .printed("4316\timages/one\n")
+        .step(restore(), THERE, "", &[321])
+        .step(CONTINUES, THERE, &after, &[321]);
+    let verdict = verdict(&past);
+    assert_eq!(verdict.kind, Kind::Pass, "{}", verdict.reason);
+    assert_eq!(verdict.samples["without a tick, ms"], [500]);
+    assert_eq!(verdict.samples["images, KiB"], [4316]);
+}
+
 #[test]
 fn an_original_that_misses_a_tick_or_stops_fails() {
     let mut program = Program::new();

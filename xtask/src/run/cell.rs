@@ -212,7 +212,9 @@ impl CellRun<'_> {
             }
             // What makes a container ready for a restore is neither the restore nor CRIU's doing.
             Action::Run(role, command)
-                if !last && matches!(step.verb, Verb::Dump { .. } | Verb::Restore { .. }) =>
+                if !last
+                    && step.by.is_none()
+                    && matches!(step.verb, Verb::Dump { .. } | Verb::Restore { .. }) =>
             {
                 let finished = self.run(hosts, number, *role, command, false)?;
                 if finished.exit.is_success() {

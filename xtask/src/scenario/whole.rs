@@ -51,11 +51,16 @@ pub(super) fn tell_by_which_way(
     let mut lazy = Vec::new();
     for (step, table) in steps.iter_mut().zip(tables) {
         match &step.verb {
-            Verb::Dump { to, carried, leave_running, .. } if step.by.is_some() => {
+            Verb::Dump { to, carried, leave_running, parent, .. } if step.by.is_some() => {
                 let span = table.get_ref().by.as_ref().map_or(0..0, Spanned::span);
                 if !carried {
                     let error = source.wrong(span, "this checkpoint is never carried to the destination");
                     return Err(error.help("put a `transfer` of it after the dump"));
+                }
+                if parent.is_some() {
+                    let error =
+                        source.wrong(span, "its pages go elsewhere than those of the pre-dump before it");
+                    return Err(error.help("leave out `parent`, or `by`"));
                 }
                 if *leave_running && step.by == Some(Way::LazyPages) {
                     let error = source.wrong(span, "a program that runs on changes the pages that it owes");

@@ -22,8 +22,8 @@ use crate::scenario::Story;
 const FOLDER: &str = "vagrant";
 
 /// What is said before machines are made.
-const NOTICE: &str =
-    "vagrant: machines criu-matrix-* are made in libvirt (qemu:///system), and gone when the run ends";
+const NOTICE: &str = "vagrant: machines criu-matrix-* are made in libvirt (qemu:///system), and gone when the run \
+    ends unless --keep is given";
 
 /// A box and how it is booted on one kernel.
 struct Booted {
@@ -43,7 +43,8 @@ pub(super) fn ready(
     let names = names(plan);
     let machines: BTreeSet<&String> = names.values().collect();
     let (wanted, free) = (machines.len() as u64 * u64::from(plan.memory_mib), run::available_mib());
-    if wanted > free {
+    // Those that stayed hold their memory already.
+    if wanted > free && arguments.reuse.is_none() {
         bail!(
             "{} machines of {} MiB are wanted at a time, and {free} MiB are free: name fewer kernels, userlands or CPUs",
             machines.len(),
@@ -54,6 +55,9 @@ pub(super) fn ready(
     let Qemu { program, accelerator, stacks, .. } = provider;
     let base = cache.root().join(FOLDER);
     fs::create_dir_all(base.join("home")).with_context(|| base.display().to_string())?;
+    // Vagrant takes a box in, and libvirt an image of it, without minding another Vagrant that is at it.
+    let one_at_a_time =
+        cache.lock("vagrant", "another harness brings Vagrant's machines up", &|text| note(text))?;
     let booted = boxes(plan, lock, cache, arguments.offline, note, &base)?;
     let emulator = emulator(&program, &base)?;
     note(NOTICE.to_owned());
@@ -64,7 +68,8 @@ pub(super) fn ready(
     let agent = install::agent(&places::root()).context("the guest's agent cannot be built")?;
     let fleet = Fleet::up(&base, &places::vagrant(), &stay, &fleet);
     let fleet = fleet.context("Vagrant's machines do not come up")?;
-    let vagrant = Vagrant::new(fleet, names.clone(), stacks, agent, machine)?;
+    drop(one_at_a_time);
+    let vagrant = Vagrant::new(fleet, stay.keep, names.clone(), stacks, agent, machine)?;
     for text in vagrant.farewell() {
         note(text);
     }

@@ -1,14 +1,17 @@
 //! The machines of one run: brought up side by side, reached by a key of the run's own, gone at its end.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use nix::fcntl::{Flock, FlockArg};
+
 use super::machines::{Machine, Machines};
 use super::tool::Tool;
 use crate::host::remote::{AS_ROOT, Connections};
+use crate::interrupt;
 use crate::process::{self, ProcessError};
 
 /// How the folder of a run's machines begins, with the harness's process id behind.
@@ -54,7 +57,13 @@ pub enum VagrantError {
         "the machines of {} are others than this run wants: play the same profile, or leave out --reuse", .0.display()
     )]
     Others(PathBuf),
-    /// They are gone, or in use.
+    /// By whoever started the run.
+    #[error("interrupted")]
+    Interrupted,
+    /// Another harness has them.
+    #[error("the machines of {} are in use by another run", .0.display())]
+    InUse(PathBuf),
+    /// They are gone.
     #[error("{} holds no machines that stayed: --keep prints the folder to name", .0.display())]
     NoneKept(PathBuf),
 }
@@ -65,7 +74,10 @@ pub struct Fleet {
     pub(super) connections: Connections,
     /// Whether nobody has used them yet.
     pub(super) is_new: bool,
-    stays: bool,
+    /// Whether they stay when the run ends.
+    pub(super) stays: bool,
+    /// That they are in use.
+    _mine: Flock<File>,
     addresses: BTreeMap<String, String>,
 }
 
@@ -93,6 +105,7 @@ impl Fleet {
             }
         };
         let (hosts, key) = (folder.join("hosts.json"), folder.join("key"));
+        let mine = hold(&folder)?;
         let wanted = machines(&folder);
         let file = |source| VagrantError::File { path: folder.clone(), source };
         if stay.reuse.is_some() {
@@ -101,7 +114,9 @@ impl Fleet {
             if !serde_json::from_str::<Machines>(&text).is_ok_and(|there| there.alike(&wanted)) {
                 return Err(VagrantError::Others(folder));
             }
-            fs::remove_file(folder.join(KEPT)).map_err(|_| VagrantError::NoneKept(folder.clone()))?;
+            if !folder.join(KEPT).exists() {
+                return Err(VagrantError::NoneKept(folder));
+            }
         } else {
             let text = serde_json::to_string_pretty(&wanted).unwrap_or_default();
             fs::write(&hosts, text).map_err(file)?;
@@ -113,8 +128,13 @@ impl Fleet {
         let connections = Connections::new(Some(config.clone())).map_err(file)?;
         let address = |machine: &Machine| (machine.name.clone(), machine.address.clone());
         let addresses = wanted.machines.iter().map(address).collect();
-        let fleet = Self { tool, connections, is_new: stay.reuse.is_none(), stays: stay.keep, addresses };
+        // Those that stayed are not lost to what goes wrong before they are used.
+        let stays = stay.keep || stay.reuse.is_some();
+        let fleet = Self { tool, connections, is_new: stay.reuse.is_none(), stays, _mine: mine, addresses };
         fleet.tool.run(&["up", "--parallel", "--no-provision"])?;
+        if interrupt::happened() {
+            return Err(VagrantError::Interrupted);
+        }
         fs::write(&config, fleet.ssh_config(&key)?).map_err(file)?;
         if stay.reuse.is_none() {
             for machine in &wanted.machines {
@@ -198,20 +218,19 @@ impl Fleet {
     pub(super) fn address(&self, machine: &str) -> Option<String> {
         self.addresses.get(machine).cloned()
     }
-
-    pub(super) fn stays(&self) -> bool {
-        self.stays
-    }
 }
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        if self.stays() && fs::write(self.tool.folder.join(KEPT), "").is_ok() {
+        if self.stays && fs::write(self.tool.folder.join(KEPT), "").is_ok() {
             return;
         }
         // What cannot be destroyed stays with its folder, and the next run tries again.
-        if self.tool.run(&["destroy", "-f"]).is_ok() {
-            let _gone = fs::remove_dir_all(&self.tool.folder);
+        match self.tool.run(&["destroy", "-f"]) {
+            Ok(_) => {
+                let _gone = fs::remove_dir_all(&self.tool.folder);
+            }
+            Err(error) => eprintln!("vagrant's machines stay: {error}"),
         }
     }
 }
@@ -219,16 +238,24 @@ impl Drop for Fleet {
 /// Destroys the machines of runs that were killed.
 fn sweep(base: &Path, project: &Path, home: &Path) {
     for folder in process::left_by_the_dead(base, FOLDER) {
+        // Some stay, and some are used by another harness than the one that made them.
+        let Ok(_mine) = hold(&folder) else { continue };
         if folder.join(KEPT).exists() {
             continue;
         }
-        // Another harness may be at it.
-        if let Ok(tool) = Tool::new(folder.clone(), project, home)
-            && tool.run(&["destroy", "-f"]).is_ok()
-        {
+        let none = !folder.join("hosts.json").exists();
+        let destroyed = || Tool::new(folder.clone(), project, home).ok()?.run(&["destroy", "-f"]).ok();
+        if none || destroyed().is_some() {
             let _gone = fs::remove_dir_all(folder);
         }
     }
+}
+
+/// Takes the machines of a folder, for as long as the answer lives.
+fn hold(folder: &Path) -> Result<Flock<File>, VagrantError> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|source| VagrantError::File { path, source })?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| VagrantError::InUse(folder.to_owned()))
 }
 
 fn make_folder(path: &Path) -> Result<(), VagrantError> {

@@ -16,6 +16,7 @@ use crate::host::freshen::freshen;
 use crate::host::prepare::prepare;
 use crate::host::remote::AS_ROOT;
 use crate::host::{CameUp, Host, Launch, Preparation, Stack};
+use crate::interrupt;
 use crate::model::{Exit, Lost};
 use crate::process;
 
@@ -23,7 +24,7 @@ use crate::process;
 const ANSWER: Duration = Duration::from_secs(120);
 
 /// Puts the disks in their places; `$1` is the folder with their files.
-const MOUNT: &str = r#"set -e
+pub(super) const MOUNT: &str = r#"set -e
 for disk in criu engine modules; do
 	file=$1/$disk.ext4
 	[ -e "$file" ] || continue
@@ -110,8 +111,15 @@ impl VagrantHost {
             yard.fleet.connections.close(name);
             let words = ["snapshot", "restore", "--no-provision", name, &host.snapshot];
             host.restoring = Some(yard.fleet.tool.start(&words)?);
+            host.watch_anew();
         }
         Ok(host)
+    }
+
+    /// libvirt starts QEMU anew for a snapshot, and the console's file with it.
+    fn watch_anew(&mut self) {
+        self.traces.from = 0;
+        self.console = Console::new(&self.traces.console);
     }
 
     fn come_up(&mut self) -> Result<(), Lost> {
@@ -141,6 +149,7 @@ impl VagrantHost {
             self.yard.states().get(&self.name).is_some_and(|state| state.at.as_deref() == Some(PRISTINE));
         if !pristine {
             self.yard.restore(&self.name, PRISTINE).map_err(unprepared)?;
+            self.watch_anew();
         }
         self.mark(|state| state.at = None);
         self.install().map_err(unprepared)?;
@@ -195,7 +204,7 @@ impl VagrantHost {
         let ended = |error: io::Error| Lost::Ended(error.to_string());
         let (child, stream): (Child, UnixStream) =
             self.yard.fleet.connections.stream(&self.name, &line).map_err(ended)?;
-        let mut agent = Agent::meet(stream, ANSWER, Arc::new(|| None))?;
+        let mut agent = Agent::meet(stream, ANSWER, Arc::new(interrupted))?;
         // It was installed with all of it, or not at all.
         agent.has_everything();
         Ok(Link { agent, child })
@@ -206,7 +215,22 @@ impl VagrantHost {
         self.yard.fleet.connections.close(&self.name);
         self.yard.fleet.tool.run(&["halt", "--force", &self.name])?;
         self.yard.fleet.tool.run(&["up", "--no-provision", &self.name])?;
+        self.watch_anew();
         self.mount()
+    }
+}
+
+/// Whoever is asked for nothing any more.
+fn interrupted() -> Option<Lost> {
+    interrupt::happened().then(|| Lost::Ended("interrupted".to_owned()))
+}
+
+impl Drop for VagrantHost {
+    fn drop(&mut self) {
+        // Vagrant takes one order for a machine at a time.
+        if let Some(mut child) = self.restoring.take() {
+            let _ended = child.wait();
+        }
     }
 }
 
@@ -273,7 +297,8 @@ impl Host for VagrantHost {
 fn copy_from(traces: &Traces) -> io::Result<()> {
     use std::io::{Seek as _, SeekFrom};
     let mut console = File::open(&traces.console)?;
-    console.seek(SeekFrom::Start(traces.from))?;
+    let from = if console.metadata()?.len() < traces.from { 0 } else { traces.from };
+    console.seek(SeekFrom::Start(from))?;
     io::copy(&mut console, &mut File::create(&traces.copy)?).map(drop)
 }
 

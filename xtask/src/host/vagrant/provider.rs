@@ -1,11 +1,11 @@
 //! The provider: which machine a cell's host is, and what every cell of a stack finds there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fleet::{Fleet, PRISTINE, VagrantError};
-use super::host::VagrantHost;
+use super::host::{MOUNT, VagrantHost};
 use crate::host::{Host, Launch, LaunchError, Preparation, Provider, Stack};
 use crate::install::{hash_file, key};
 use crate::model::{HostAsk, Role};
@@ -39,13 +39,14 @@ pub(super) struct State {
 }
 
 impl Vagrant {
-    /// With machines that are up. `names` says which machine a host is in a part, `stacks` what it is made of, `agent` is
+    /// With machines that are up. `keep` says whether they stay when the run ends, `names` which machine a host is in a part, `stacks` what it is made of, `agent` is
     /// the agent's program, `machine` says in the record what runs them.
     ///
     /// # Errors
     /// When Vagrant does not say which snapshots there are.
     pub fn new(
-        fleet: Fleet,
+        mut fleet: Fleet,
+        keep: bool,
         names: BTreeMap<(HostAsk, Role), String>,
         stacks: BTreeMap<HostAsk, Result<Stack, String>>,
         agent: PathBuf,
@@ -63,13 +64,14 @@ impl Vagrant {
             }
             states.insert(name.clone(), state);
         }
+        fleet.stays = keep;
         let yard = Yard { fleet, agent, stacks, states: Mutex::new(states), machine };
         Ok(Self { yard: Arc::new(yard), names })
     }
 
     /// How to get at machines that stay, for whoever asked for that.
     pub fn farewell(&self) -> Vec<String> {
-        if !self.yard.fleet.stays() {
+        if !self.yard.fleet.stays {
             return Vec::new();
         }
         let names: BTreeSet<_> = self.names.values().cloned().collect();
@@ -86,7 +88,8 @@ impl Provider for Vagrant {
         let stack = launch.installed(&self.yard.stacks)?;
         let name = self.names.get(&(launch.ask.clone(), launch.role));
         let name = name.ok_or_else(|| launch.wrong("no machine was brought up for it"))?;
-        let snapshot = snapshot(stack, launch.prepare).map_err(|error| launch.wrong(error.to_string()))?;
+        let snapshot = snapshot(stack, launch.prepare, &self.yard.agent)
+            .map_err(|error| launch.wrong(error.to_string()))?;
         let machine = format!("Vagrant's {name}, {}", self.yard.machine);
         let host = VagrantHost::begin(&self.yard, name, stack, snapshot, launch, machine);
         Ok(Box::new(host.map_err(|error| launch.wrong(error.to_string()))?))
@@ -108,13 +111,13 @@ impl Yard {
 
 /// The name of the snapshot of a machine that is ready for the cells of a stack. The images' paths hold the keys of their
 /// contents.
-fn snapshot(stack: &Stack, preparation: &Preparation) -> std::io::Result<String> {
+fn snapshot(stack: &Stack, preparation: &Preparation, agent: &Path) -> std::io::Result<String> {
     let images = [Some(&stack.criu), stack.engine.as_ref(), stack.modules.as_ref()];
     let mut parts: Vec<String> = images
         .into_iter()
         .map(|image| image.map_or_else(String::new, |it| it.display().to_string()))
         .collect();
-    parts.push(preparation.folder.clone());
+    parts.extend([hash_file(agent)?, MOUNT.to_owned(), preparation.folder.clone()]);
     for file in &preparation.files {
         parts.extend([hash_file(&file.source)?, file.path.clone(), format!("{:o}", file.mode)]);
     }

@@ -29,7 +29,7 @@ impl Tool {
         });
         let script = format!(
             "#!/bin/sh\n# Vagrant with the machines of this folder: sh vagrant status, sh vagrant destroy -f\n{}export \
-             VAGRANT_DEFAULT_PROVIDER=libvirt VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_PARALLEL=\nexec vagrant \"$@\"\n",
+             VAGRANT_DEFAULT_PROVIDER=libvirt VAGRANT_CHECKPOINT_DISABLE=1\nunset VAGRANT_NO_PARALLEL\nexec vagrant \"$@\"\n",
             words.concat()
         );
         fs::write(folder.join("vagrant"), script)?;
