@@ -58,6 +58,7 @@ fn ours_are_sound() {
             "migrate",
             "migrate-address",
             "migrate-any-cpu",
+            "migrate-checked",
             "migrate-strict-cpu",
             "network",
             "network-refused",
@@ -100,7 +101,7 @@ fn our_profiles_are_sound() {
 fn a_typo_shows_the_line_and_the_legal_words() {
     let text = format!("{HEAD}\n[[step]]\nstart = \"counter\"\n\n[[step]]\ndmup = \"one\"\n");
     insta::assert_snapshot!(error(&text), @r#"
-    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, `start-again`, `remove`, `connect`, `reach`, `exec`, `forget`, `checkpoints`, `stop-daemon`, `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`, `on`, `container`, `dir`, `talks-on`, `force`, `refused`, `hangs`, `deadline`, `parent`, `leave-running`, `amid`, `by`, `opts`
+    error: unknown field `dmup`, expected one of `start`, `ticks`, `pre-dump`, `dump`, `restore`, `kill`, `pause`, `unpause`, `stop`, `start-again`, `remove`, `connect`, `reach`, `exec`, `forget`, `checkpoints`, `stop-daemon`, `transfer`, `sync`, `periodic`, `newest`, `power-cut`, `expect`, `on`, `container`, `dir`, `talks-on`, `force`, `refused`, `hangs`, `deadline`, `parent`, `leave-running`, `amid`, `by`, `cpuinfo`, `opts`
      --> scenarios/story.toml:7:1
       |
     7 | dmup = "one"

@@ -40,7 +40,8 @@ impl Engine for Criu {
                     words.push("--leave-running");
                 }
                 let plain = dump("dump", to, parent.as_deref(), &words, &step.opts);
-                match step.by {
+                let mut actions = if step.cpuinfo { cpuinfo() } else { Vec::new() };
+                actions.extend(match step.by {
                     None => vec![run(on, plain)],
                     Some(Way::PageServer) => {
                         let line = format!("{}{}", plain.line, carry::to_page_server());
@@ -49,7 +50,8 @@ impl Engine for Criu {
                     Some(Way::LazyPages) => {
                         vec![run(on, Command { line: carry::lazily(&plain.line), ..plain })]
                     }
-                }
+                });
+                actions
             }
             Verb::Restore { from, dir: false, .. } if step.by == Some(Way::LazyPages) => {
                 let plain = restore(from, &step.opts);
@@ -131,6 +133,17 @@ fn kill() -> Command {
         "kill -KILL -\"$(cat workload.pid)\"; \
          while kill -0 -\"$(cat workload.pid)\" 2>/dev/null; do sleep 0.05; done",
     )
+}
+
+/// The source's processor, written down there and held against the destination's.
+fn cpuinfo() -> Vec<Action> {
+    let dump = "rm -rf cpu && mkdir cpu && criu cpuinfo dump -D cpu && tar -cf cpu.tar cpu";
+    let check = "tar -xpf cpu.tar && criu cpuinfo check -D cpu -o check.log -v4";
+    vec![
+        run(Role::Source, Command::new(dump)),
+        Action::Carry("cpu.tar".to_owned()),
+        run(Role::Destination, Command::new(check).keeping("cpu/check.log")),
+    ]
 }
 
 /// Everything that the program has open or was started from, with the images that were not carried before. The destination

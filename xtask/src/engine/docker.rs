@@ -69,8 +69,8 @@ security={{.SecurityOptions}}'"
     }
 
     fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
-        if step.by.is_some() {
-            return refuse(self, "carries the memory of a container in its checkpoint's files alone");
+        if step.by.is_some() || step.cpuinfo {
+            return refuse(self, "has no word for CRIU's page server, lazy pages or cpuinfo");
         }
         let (on, name) = (step.on, name(step.container.as_deref()));
         Ok(match &step.verb {

@@ -34,8 +34,8 @@ impl Runtime {
         step: &Step,
         scene: &Scene<'_>,
     ) -> Result<Vec<Action>, Refusal> {
-        if step.by.is_some() {
-            return refuse(engine, "carries the memory of a container in its checkpoint's files alone");
+        if step.by.is_some() || step.cpuinfo {
+            return refuse(engine, "has no word for CRIU's page server, lazy pages or cpuinfo");
         }
         let Self(program) = self;
         let (on, workload) = (step.on, scene.workload);

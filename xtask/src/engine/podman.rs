@@ -61,8 +61,8 @@ security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.Ap
     }
 
     fn lower(&self, step: &Step, scene: &Scene<'_>) -> Result<Vec<Action>, Refusal> {
-        if step.by.is_some() {
-            return refuse(self, "carries the memory of a container in its checkpoint's files alone");
+        if step.by.is_some() || step.cpuinfo {
+            return refuse(self, "has no word for CRIU's page server, lazy pages or cpuinfo");
         }
         let (on, name, client) = (step.on, name(step.container.as_deref()), self.client());
         if let Some(opt) = step.opts.iter().find(|opt| !OPTS.contains(&opt.as_str())) {

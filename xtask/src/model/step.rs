@@ -29,6 +29,9 @@ pub struct Step {
     /// How memory comes to the destination, where it is not by the files of the checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Way>,
+    /// Whether the destination's processor must be good enough before anything is dumped: `criu cpuinfo`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cpuinfo: bool,
     /// Options handed to the engine's dump or restore as they are (`opts` in CRIU's own `.desc` files).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opts: Vec<String>,
@@ -226,6 +229,7 @@ impl Step {
             hangs: false,
             deadline: None,
             by: None,
+            cpuinfo: false,
             opts: Vec::new(),
         }
     }
@@ -316,6 +320,9 @@ impl fmt::Display for Step {
             None => {}
             Some(Way::PageServer) => f.write_str(" by a page server")?,
             Some(Way::LazyPages) => f.write_str(" by lazy pages")?,
+        }
+        if self.cpuinfo {
+            f.write_str(" where the processors match")?;
         }
         if let Some(container) = &self.container {
             write!(f, " in {container}")?;

@@ -214,6 +214,7 @@ impl CellRun<'_> {
             Action::Run(role, command)
                 if !last
                     && step.by.is_none()
+                    && !step.cpuinfo
                     && matches!(step.verb, Verb::Dump { .. } | Verb::Restore { .. }) =>
             {
                 let finished = self.run(hosts, number, *role, command, false)?;

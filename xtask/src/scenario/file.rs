@@ -126,6 +126,9 @@ pub(super) struct StepTable {
     /// With `dump`: how memory comes to the destination, where it is not by the files of the checkpoint: `page-server`, or
     /// `lazy-pages` after the restore. The hosts need a network between them. Default: by the files.
     pub(super) by: Option<Spanned<Way>>,
+    /// With `dump`, of what is carried: only where the processor over there is good enough, by `criu cpuinfo`. Default: false,
+    /// the restore finds out.
+    pub(super) cpuinfo: Option<Spanned<bool>>,
     /// With `pre-dump`, `dump` and `restore`: further options of CRIU, as on a command line. Default: none.
     pub(super) opts: Option<Spanned<String>>,
 }

@@ -44,6 +44,7 @@ pub(super) fn only_fitting_words(source: &Source, step: &StepTable) -> Lowered<(
         (step.parent.as_ref().map(Spanned::span), dumps, "parent", "`pre-dump` and `dump`"),
         (step.leave_running.as_ref().map(Spanned::span), step.dump.is_some(), "leave-running", "`dump`"),
         (step.by.as_ref().map(Spanned::span), step.dump.is_some(), "by", "`dump`"),
+        (step.cpuinfo.as_ref().map(Spanned::span), step.dump.is_some(), "cpuinfo", "`dump`"),
         (
             step.opts.as_ref().map(Spanned::span),
             dumps || step.restore.is_some(),

@@ -135,6 +135,7 @@ impl<'a> Scene<'a> {
             hangs,
             deadline,
             by: step.by.as_ref().map(|by| *by.get_ref()),
+            cpuinfo: step.cpuinfo.as_ref().is_some_and(|it| *it.get_ref()),
             opts: self.opts(step)?,
         })
     }

@@ -51,6 +51,11 @@ pub(super) fn tell_by_which_way(
     let mut lazy = Vec::new();
     for (step, table) in steps.iter_mut().zip(tables) {
         match &step.verb {
+            Verb::Dump { carried: false, .. } if step.cpuinfo => {
+                let span = table.get_ref().cpuinfo.as_ref().map_or(0..0, Spanned::span);
+                let error = source.wrong(span, "this checkpoint is never carried to the destination");
+                return Err(error.help("put a `transfer` of it after the dump"));
+            }
             Verb::Dump { to, carried, leave_running, parent, .. } if step.by.is_some() => {
                 let span = table.get_ref().by.as_ref().map_or(0..0, Spanned::span);
                 if !carried {
