@@ -40,7 +40,7 @@ pub struct VagrantBox {
 }
 
 impl Workshop<'_> {
-    /// Makes the box of a userland, which is locked with [`BOX_PACKAGES`]. `recipe` is the folder of its recipe; with a
+    /// Makes the box of a userland, which is locked with the packages of a box. `recipe` is the folder of its recipe; with a
     /// kernel and its [initrd](Self::box_initrd) it boots wherever it is started.
     ///
     /// # Errors
