@@ -104,10 +104,7 @@ impl VagrantHost {
             address: yard.fleet.address(name).unwrap_or_default(),
             came_up: CameUp::Woken,
         };
-        let states = yard.states();
-        let state = states.get(name).cloned().unwrap_or_default();
-        drop(states);
-        if state.ready.contains(&host.snapshot) && state.at.as_ref() != Some(&host.snapshot) {
+        if host.is_ready() {
             yard.fleet.connections.close(name);
             let words = ["snapshot", "restore", "--no-provision", name, &host.snapshot];
             host.restoring = Some(yard.fleet.tool.start(&words)?);
@@ -133,7 +130,7 @@ impl VagrantHost {
         } else if !self.is_ready() {
             self.make_ready()?;
         }
-        self.mark(|state| state.at = None);
+        self.mark(|state| state.pristine = false);
         let link = self.link()?;
         let link = self.link.insert(link);
         freshen(&mut link.agent)
@@ -145,13 +142,12 @@ impl VagrantHost {
 
     /// From a pristine machine to one in which the stack's cells can begin, and that is kept.
     fn make_ready(&mut self) -> Result<(), Lost> {
-        let pristine =
-            self.yard.states().get(&self.name).is_some_and(|state| state.at.as_deref() == Some(PRISTINE));
+        let pristine = self.yard.states().get(&self.name).is_some_and(|state| state.pristine);
         if !pristine {
             self.yard.restore(&self.name, PRISTINE).map_err(unprepared)?;
             self.watch_anew();
         }
-        self.mark(|state| state.at = None);
+        self.mark(|state| state.pristine = false);
         self.install().map_err(unprepared)?;
         let mut link = self.link()?;
         freshen(&mut link.agent)?;

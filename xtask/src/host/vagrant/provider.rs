@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fleet::{Fleet, PRISTINE, VagrantError};
+use super::fleet::{Fleet, VagrantError};
 use super::host::{MOUNT, VagrantHost};
 use crate::host::{Host, Launch, LaunchError, Preparation, Provider, Stack};
 use crate::install::{hash_file, key};
@@ -34,13 +34,13 @@ pub(super) struct Yard {
 pub(super) struct State {
     /// Those that exist, beside the pristine one.
     pub(super) ready: BTreeSet<String>,
-    /// The one at which the machine is, if nothing was done in it since.
-    pub(super) at: Option<String>,
+    /// Whether the machine is at the pristine one, and nothing was done in it since.
+    pub(super) pristine: bool,
 }
 
 impl Vagrant {
-    /// With machines that are up. `keep` says whether they stay when the run ends, `names` which machine a host is in a part, `stacks` what it is made of, `agent` is
-    /// the agent's program, `machine` says in the record what runs them.
+    /// With machines that are up. `keep` says whether they stay when the run ends, `names` which machine a host is in a
+    /// part, `stacks` what it is made of, `agent` is the agent's program, `machine` says in the record what runs them.
     ///
     /// # Errors
     /// When Vagrant does not say which snapshots there are.
@@ -54,10 +54,8 @@ impl Vagrant {
     ) -> Result<Self, VagrantError> {
         let mut states = BTreeMap::new();
         for name in names.values() {
-            let mut state = State::default();
-            if fleet.is_new {
-                state.at = Some(PRISTINE.to_owned());
-            } else {
+            let mut state = State { pristine: fleet.is_new, ..State::default() };
+            if !fleet.is_new {
                 let listed = fleet.tool.run(&["snapshot", "list", name])?;
                 let words = listed.lines().map(str::trim).filter(|name| name.starts_with("ready-"));
                 state.ready = words.map(str::to_owned).collect();
