@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["run"],
     &["judge"],
     &["report"],
-    &["bundle"],
+    &["bundle", "results"],
     &["exit_code"],
     &["cli"],
 ];

@@ -31,6 +31,7 @@ pub mod judge;
 pub mod report;
 
 pub mod bundle;
+pub mod results;
 
 pub mod exit_code;
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::places;
+use super::{judged, places};
 use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::plan::Plan;
 use crate::record::{self, FolderError, Paths, RunFolder};
-use crate::report::{self, Diff, Format, Insight, Report, Style, gather};
+use crate::report::{self, Diff, Format, Report, Style, gather};
 use crate::toml_file::Source;
 
 #[derive(Debug, Args)]
@@ -71,12 +71,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn gathered(paths: &Paths) -> anyhow::Result<Report> {
-    let read = record::read(&paths.events())?;
+    let read = record::read(paths)?;
     if let Some(torn) = read.torn {
         eprintln!("note: {torn}");
     }
+    let plan = read_plan(&paths.plan())?;
     let rules = Rulebook::read(&places::knowledge())?;
-    Ok(gather(&read_plan(&paths.plan())?, &read.record, &Insight { rules: &rules, folder: paths.root() }))
+    let outcomes = judged::outcomes(paths, &plan, &read.record, &rules)?;
+    Ok(gather(&plan, &read.record, &outcomes))
 }
 
 /// The report of a run folder, made from its record, or the one that a file holds.

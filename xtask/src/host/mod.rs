@@ -11,5 +11,7 @@ mod vagrant;
 
 pub use as_is::{Local, Ssh, SshError};
 pub use provider::{CameUp, Host, Launch, LaunchError, Preparation, Provider, Put};
-pub use qemu::{Accelerator, Notes, Qemu, QemuProgram, Stack, WarmStates, command_line, probe};
+pub use qemu::{
+    Accelerator, Notes, Qemu, QemuProgram, Stack, WarmStates, command_line, probe, processor, remembered,
+};
 pub use vagrant::{Boot, Fleet, Machine, Machines, Stay, Vagrant, VagrantError};

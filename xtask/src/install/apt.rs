@@ -39,6 +39,39 @@ pub(crate) struct PackagesList {
     pub(crate) base: String,
 }
 
+/// Says whose outdated signatures are accepted.
+pub(crate) fn tell_of_lenience(config: &Config, tell: &dyn Fn(String)) {
+    let lenient: Vec<&str> = config
+        .suites
+        .iter()
+        .filter(|suite| !suite.check_valid_until)
+        .map(|suite| suite.name.as_str())
+        .collect();
+    if !lenient.is_empty() {
+        tell(format!(
+            "note: an expired Release is accepted of {} (signatures are checked)",
+            lenient.join(", ")
+        ));
+    }
+}
+
+fn sources(config: &Config) -> Vec<String> {
+    config.suites.iter().map(Suite::source_line).collect()
+}
+
+fn tree(cache: &Cache, name: &str) -> PathBuf {
+    cache.root().join("apt").join(name)
+}
+
+/// When the lists of a tree were brought up to date.
+fn updated(tree: &Path) -> Option<SystemTime> {
+    fs::metadata(tree.join("updated")).and_then(|meta| meta.modified()).ok()
+}
+
+fn age(time: SystemTime) -> Duration {
+    SystemTime::now().duration_since(time).unwrap_or_default()
+}
+
 impl<'a> Apt<'a> {
     /// Makes the tree, and brings its lists up to date unless offline or fresh.
     pub(crate) fn open(
@@ -48,9 +81,9 @@ impl<'a> Apt<'a> {
         tell: &dyn Fn(String),
     ) -> Result<Self, InstallError> {
         config.check_keyrings()?;
-        let sources: Vec<String> = config.suites.iter().map(Suite::source_line).collect();
+        let sources = sources(config);
         let name = cache::key(&sources);
-        let dir = cache.root().join("apt").join(&name);
+        let dir = tree(cache, &name);
         let mut apt = Self { cache, config, dir, lists: Vec::new() };
         let _lock: Flock<File> = cache.lock(
             &format!("apt-{name}"),
@@ -58,19 +91,7 @@ impl<'a> Apt<'a> {
             tell,
         )?;
         apt.make_tree(&sources)?;
-        let lenient: Vec<&str> = config
-            .suites
-            .iter()
-            .filter(|suite| !suite.check_valid_until)
-            .map(|suite| suite.name.as_str())
-            .collect();
-        if !lenient.is_empty() {
-            tell(format!(
-                "note: an expired Release is accepted of {} (signatures are checked)",
-                lenient.join(", ")
-            ));
-        }
-        match (apt.updated(), offline) {
+        match (updated(&apt.dir).map(age), offline) {
             (None, true) => return Err(InstallError::Offline { what: "the package lists".to_owned() }),
             (Some(_), true) => {}
             (Some(age), false) if age < FRESH => {}
@@ -184,10 +205,11 @@ impl<'a> Apt<'a> {
         fs::write(&stamp, "").map_err(InstallError::file(&stamp))
     }
 
-    /// How long ago the lists were brought up to date.
-    fn updated(&self) -> Option<Duration> {
-        let modified = fs::metadata(self.dir.join("updated")).and_then(|meta| meta.modified()).ok()?;
-        Some(SystemTime::now().duration_since(modified).unwrap_or_default())
+    /// What the lists are, where there are some that need not be brought up to date: another text after each update.
+    pub(crate) fn usable_lists(config: &Config, cache: &Cache, offline: bool) -> Option<String> {
+        let name = cache::key(sources(config));
+        let updated = updated(&tree(cache, &name))?;
+        (offline || age(updated) < FRESH).then(|| format!("{name} {updated:?}"))
     }
 
     fn make_tree(&self, sources: &[String]) -> Result<(), InstallError> {

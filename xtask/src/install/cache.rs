@@ -174,6 +174,26 @@ impl Cache {
         self.built_path(kind, key).is_dir()
     }
 
+    /// What is kept under that kind and key; it counts as used now.
+    pub fn find(&self, kind: &str, key: &str) -> Option<PathBuf> {
+        let path = self.built_path(kind, key);
+        touch(&path).ok()?;
+        Some(path)
+    }
+
+    /// Takes over a folder that lies in a scratch of ours under that kind and key, in place of what was there.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn take_over(&self, kind: &str, key: &str, folder: &Path) -> Result<(), CacheError> {
+        let done = self.built_path(kind, key);
+        let parent = self.root.join("built").join(kind);
+        fs::create_dir_all(&parent).map_err(at(&parent))?;
+        // What was there goes with the scratch.
+        let _there_was_none = fs::rename(&done, folder.with_extension("old"));
+        fs::rename(folder, &done).map_err(at(&done))
+    }
+
     /// Waits for the lock of that name; says so, once, when another process holds it.
     pub(crate) fn lock(
         &self,
@@ -238,6 +258,20 @@ pub(crate) fn hash_file(path: &Path) -> io::Result<String> {
     }
 }
 
+/// A key of the names and contents of the files in a folder that have one of these endings.
+pub(crate) fn hash_files(folder: &Path, endings: &[&str]) -> io::Result<String> {
+    let wanted = |path: &PathBuf| path.extension().is_some_and(|is| endings.iter().any(|end| is == *end));
+    let items = fs::read_dir(folder)?.map(|item| Ok(item?.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut files: Vec<PathBuf> = items.into_iter().filter(wanted).collect();
+    files.sort();
+    let mut parts = Vec::new();
+    for file in files {
+        parts
+            .extend([file.file_name().unwrap_or_default().to_string_lossy().into_owned(), hash_file(&file)?]);
+    }
+    Ok(key(parts))
+}
+
 /// A short key of what something is made from: the first 16 hex digits of the SHA-256 of all parts.
 pub(crate) fn key<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> String {
     let mut hasher = Sha256::new();
@@ -257,7 +291,7 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -4,11 +4,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use crate::install::cache;
 use crate::install::error::InstallError;
 use crate::process;
 
 /// `XEN_ELFNOTE_PHYS32_ENTRY`: where a PVH loader jumps in. <https://xenbits.xen.org/docs/unstable/misc/pvh.html>
 const PHYS32_ENTRY: u32 = 18;
+/// `NT_GNU_BUILD_ID` of elf(5).
+const BUILD_ID: u32 = 3;
 const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
 const PT_NOTE: u32 = 4;
@@ -80,11 +83,37 @@ fn segments(elf: &[u8]) -> Option<Vec<Segment>> {
 
 /// Whether a kernel can be started by PVH.
 pub(crate) fn has_pvh_note(elf: &[u8]) -> bool {
-    notes(elf).is_some_and(|notes| notes.iter().any(|(name, kind)| name == b"Xen\0" && *kind == PHYS32_ENTRY))
+    notes(elf).is_some_and(|notes| notes.iter().any(|note| note.is(b"Xen\0", PHYS32_ENTRY)))
 }
 
-/// The names and types of all notes. None when the file is cut short.
-fn notes(elf: &[u8]) -> Option<Vec<(Vec<u8>, u32)>> {
+/// A program by its content: its build id in hex, which the linker makes of all that it links, or else its SHA-256.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn identity_of_program(path: &Path) -> Result<String, InstallError> {
+    let build_id =
+        notes(&head(path)?).unwrap_or_default().into_iter().find(|note| note.is(b"GNU\0", BUILD_ID));
+    match build_id {
+        Some(note) => Ok(cache::hex(&note.data)),
+        None => cache::hash_file(path).map_err(InstallError::file(path)),
+    }
+}
+
+/// A note of a linker's.
+struct Note {
+    name: Vec<u8>,
+    kind: u32,
+    data: Vec<u8>,
+}
+
+impl Note {
+    fn is(&self, name: &[u8], kind: u32) -> bool {
+        self.name == name && self.kind == kind
+    }
+}
+
+/// All notes. None when the file is cut short.
+fn notes(elf: &[u8]) -> Option<Vec<Note>> {
     let mut notes = Vec::new();
     for header in segments(elf)?.iter().filter(|segment| segment.kind == PT_NOTE) {
         let offset = usize::try_from(header.offset).ok()?;
@@ -93,8 +122,13 @@ fn notes(elf: &[u8]) -> Option<Vec<(Vec<u8>, u32)>> {
         while segment.len() >= 12 {
             let name_size = usize::try_from(u32_at(segment, 0)?).ok()?;
             let data_size = usize::try_from(u32_at(segment, 4)?).ok()?;
-            notes.push((segment.get(12..12 + name_size)?.to_vec(), u32_at(segment, 8)?));
-            let next = 12 + name_size.next_multiple_of(4) + data_size.next_multiple_of(4);
+            let data = 12 + name_size.next_multiple_of(4);
+            notes.push(Note {
+                name: segment.get(12..12 + name_size)?.to_vec(),
+                kind: u32_at(segment, 8)?,
+                data: segment.get(data..data + data_size)?.to_vec(),
+            });
+            let next = data + data_size.next_multiple_of(4);
             segment = segment.get(next..).unwrap_or_default();
         }
     }
@@ -187,6 +221,17 @@ pub(crate) mod tests {
         elf.extend(name);
         elf.extend([0; 4]);
         elf
+    }
+
+    #[test]
+    fn a_program_is_known_by_its_build_id_or_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, elf_with_note(b"GNU\0", 3)).unwrap();
+        assert_eq!(identity_of_program(&path).unwrap(), "00000000");
+        std::fs::write(&path, elf_with_note(b"GNU\0", 1)).unwrap();
+        let whole = identity_of_program(&path).unwrap();
+        assert_eq!((whole.len(), whole), (64, cache::hash_file(&path).unwrap()));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! From what was asked for to exact packages.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::install::apt::Apt;
+use crate::install::apt::{self, Apt};
 use crate::install::cache::{self, Cache};
 use crate::install::config::{Config, OwnCriu, OwnKernel, Suite};
 use crate::install::engines::{self, EngineAsk, engine_key};
@@ -12,6 +13,7 @@ use crate::install::error::InstallError;
 use crate::install::index::{self, Stanza};
 use crate::install::kernels::{self, DebianKernel};
 use crate::install::lock::{Lock, LockedCriu, LockedKernel, LockedUserland, Tools};
+use crate::install::memo::{Answer, Memo};
 use crate::install::vagrant_box::BOX_PACKAGES;
 use crate::install::{criu, crius, kernel, offers};
 use crate::model::Libc;
@@ -54,10 +56,38 @@ pub fn resolve(
     if let Some(lock) = &mode.locked {
         return obey(asks, lock);
     }
+    config.check_keyrings()?;
+    apt::tell_of_lenience(config, tell);
+    if let Some(answer) = Memo::of(asks, config, cache, mode.offline).and_then(|memo| memo.recall())
+        // Files of the user's own may have changed since.
+        && let Ok(lock) = obey(asks, &answer.lock)
+    {
+        answer.notes.into_iter().for_each(tell);
+        return Ok(lock);
+    }
     let apt = Apt::open(config, cache, mode.offline, tell)?;
-    let stanzas = index::stanzas(&apt, cache, &config.kernel_flavour)?;
+    let notes = RefCell::new(Vec::new());
+    let lock = resolve_anew(asks, config, cache, &apt, &|note: String| {
+        notes.borrow_mut().push(note.clone());
+        tell(note);
+    })?;
+    let answer = Answer { lock, notes: notes.into_inner() };
+    if let Some(memo) = Memo::of(asks, config, cache, mode.offline) {
+        memo.keep(&answer);
+    }
+    Ok(answer.lock)
+}
+
+fn resolve_anew(
+    asks: &Asks,
+    config: &Config,
+    cache: &Cache,
+    apt: &Apt<'_>,
+    tell: &dyn Fn(String),
+) -> Result<Lock, InstallError> {
+    let stanzas = index::stanzas(apt, cache, &config.kernel_flavour)?;
     let kernels = kernels::catalogue(&stanzas, &config.kernel_flavour);
-    let resolver = Resolver { config, apt: &apt, stanzas: &stanzas };
+    let resolver = Resolver { config, apt, stanzas: &stanzas };
     let mut lock = Lock::new(resolver.tools()?);
     for ask in &asks.kernels {
         let found = match config.kernels.get(ask) {
@@ -82,7 +112,7 @@ pub fn resolve(
     for ask in &asks.engines {
         let key = engine_key(&ask.ask, &ask.userland);
         if !lock.engines.contains_key(&key)
-            && let Some(found) = engines::resolve(ask, config, &apt, cache)?
+            && let Some(found) = engines::resolve(ask, config, apt, cache)?
         {
             lock.engines.insert(key, found);
         }

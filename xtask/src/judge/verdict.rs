@@ -62,7 +62,7 @@ impl fmt::Display for Kind {
 pub type Samples = BTreeMap<String, Vec<u64>>;
 
 /// An outcome with its reason.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Which.
     pub kind: Kind,

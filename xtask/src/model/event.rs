@@ -143,6 +143,17 @@ pub enum Event {
         /// Wall time of the whole cell, in seconds.
         seconds: f64,
     },
+    /// A cell was not played, because an earlier run has played it with the same inputs: its record is that run's.
+    CellTaken {
+        /// Which cell.
+        cell: CellId,
+        /// When it was played, RFC 3339, UTC.
+        at: String,
+        /// Wall time of the whole cell then, in seconds.
+        seconds: f64,
+        /// What its inputs come to: 16 hex digits.
+        key: String,
+    },
     /// The last event.
     RunEnded {
         /// When, RFC 3339, UTC.
@@ -153,8 +164,9 @@ pub enum Event {
 }
 
 impl Event {
-    /// The version of the record's format that this build writes, and the newest that it reads.
-    pub const FORMAT: u32 = 1;
+    /// The version of the record's format that this build writes, and the newest that it reads. In 1 a cell's events
+    /// stood among the run's; since 2 they are in a file of their own.
+    pub const FORMAT: u32 = 2;
 
     /// The cell that the event belongs to.
     pub fn cell(&self) -> Option<&CellId> {
@@ -169,7 +181,8 @@ impl Event {
             | Self::FileKept { cell, .. }
             | Self::GuestLost { cell, .. }
             | Self::Broken { cell, .. }
-            | Self::CellEnded { cell, .. } => Some(cell),
+            | Self::CellEnded { cell, .. }
+            | Self::CellTaken { cell, .. } => Some(cell),
             Self::RunStarted { .. } | Self::Note { .. } | Self::RunEnded { .. } => None,
         }
     }

@@ -10,6 +10,7 @@ use super::to::crossed;
 use crate::engine::{self, Sabotage};
 use crate::known_bug::KnownBug;
 use crate::model::{CellId, GuestFacts, HostAsk, Role};
+use crate::record::PassingLogs;
 use crate::scenario::Story;
 
 /// `plan.toml`: with the record it is all that a report needs, so the stories are in it as they were played.
@@ -30,6 +31,9 @@ pub struct Plan {
     /// What goes wrong on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sabotage: Option<Sabotage>,
+    /// What becomes of the logs of cells that pass.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub passing_logs: PassingLogs,
     /// The cells, in the order in which they are begun.
     #[serde(default)]
     pub cell: Vec<PlannedCell>,
@@ -41,6 +45,10 @@ pub struct Plan {
     pub known_bug: Vec<KnownBug>,
     /// The stories by name.
     pub stories: BTreeMap<String, Story>,
+}
+
+fn is_default(logs: &PassingLogs) -> bool {
+    *logs == PassingLogs::default()
 }
 
 /// One scenario on one host, once.
@@ -78,6 +86,11 @@ impl PlannedCell {
     #[must_use]
     pub fn repeated(&self, repeat: u32) -> Self {
         Self::new(&self.scenario, &self.host, self.destination.as_ref(), repeat)
+    }
+
+    /// The id of its first time: all repeats of a cell share it.
+    pub fn first(&self) -> CellId {
+        if self.repeat == 1 { self.id.clone() } else { self.repeated(1).id }
     }
 
     /// What is asked for in one of its parts.
@@ -123,6 +136,7 @@ impl Plan {
             cpus: profile.cpus,
             image: profile.image(),
             sabotage: None,
+            passing_logs: PassingLogs::Keep,
             cell: Vec::new(),
             skipped: Vec::new(),
             known_bug: profile.known_bugs.clone(),

@@ -22,7 +22,7 @@ pub struct RunRecord {
     pub ended: Option<String>,
     /// Whether every planned cell had ended by then.
     pub complete: bool,
-    /// The newest attempt at each cell.
+    /// The newest attempt at each cell: of one that has a file of its own, when it began and ended.
     pub cells: BTreeMap<CellId, CellRecord>,
 }
 
@@ -49,6 +49,8 @@ pub struct CellRecord {
     pub broken: Option<String>,
     /// Wall time of the whole cell; `Some` once it has ended.
     pub seconds: Option<f64>,
+    /// Whether an earlier run played it.
+    pub taken: bool,
 }
 
 /// One step as it was played.
@@ -112,6 +114,15 @@ impl RunRecord {
             Event::CellStarted { cell, at } => {
                 self.cells.insert(cell.clone(), CellRecord { started: at.clone(), ..CellRecord::default() });
             }
+            Event::CellTaken { cell, at, seconds, .. } => {
+                let record = CellRecord {
+                    started: at.clone(),
+                    seconds: Some(*seconds),
+                    taken: true,
+                    ..CellRecord::default()
+                };
+                self.cells.insert(cell.clone(), record);
+            }
             Event::RunEnded { at, complete } => {
                 self.ended = Some(at.clone());
                 self.complete = *complete;
@@ -127,6 +138,19 @@ impl RunRecord {
             | Event::Broken { cell, .. }
             | Event::CellEnded { cell, .. } => self.cells.entry(cell.clone()).or_default().take(event),
         }
+    }
+
+    /// Keeps of a cell when it began and ended: what it came to is known. Ten thousand cells have gigabytes of outputs.
+    pub fn forget(&mut self, cell: &CellId) -> Option<CellRecord> {
+        let whole = self.cells.get_mut(cell)?;
+        let CellRecord { started, seconds, taken, .. } = &*whole;
+        let brief = CellRecord {
+            started: started.clone(),
+            seconds: *seconds,
+            taken: *taken,
+            ..CellRecord::default()
+        };
+        Some(std::mem::replace(whole, brief))
     }
 
     /// The cells that have ended, and need not be run again.
@@ -148,7 +172,19 @@ impl CellRecord {
         self.seconds.is_some()
     }
 
-    fn take(&mut self, event: &Event) {
+    /// Whether it says no more than that the cell began and ended.
+    pub(super) fn tells_nothing(&self) -> bool {
+        let Self { facts, steps, unfit, files, lost, broken, .. } = self;
+        facts.is_empty()
+            && steps.is_empty()
+            && files.is_empty()
+            && lost.is_empty()
+            && unfit.is_none()
+            && broken.is_none()
+    }
+
+    /// Takes the next event of this cell.
+    pub(super) fn take(&mut self, event: &Event) {
         match event {
             Event::HostReady { role, facts, millis, .. } => {
                 self.facts.insert(*role, facts.clone());
@@ -187,9 +223,10 @@ impl CellRecord {
                 self.broken.get_or_insert_with(|| reason.clone());
             }
             Event::CellEnded { seconds, .. } => self.seconds = Some(*seconds),
+            Event::CellStarted { at, .. } => self.started.clone_from(at),
             Event::RunStarted { .. }
             | Event::Note { .. }
-            | Event::CellStarted { .. }
+            | Event::CellTaken { .. }
             | Event::RunEnded { .. } => {}
         }
     }

@@ -2,6 +2,8 @@
 
 mod fold;
 mod folder;
+mod lines;
+mod logs;
 mod paths;
 mod projection;
 mod reader;
@@ -12,7 +14,8 @@ mod writer;
 
 pub use fold::{CellRecord, CommandRecord, KeptFile, RunRecord, StepRecord};
 pub use folder::{FolderError, RunFolder, fresh_name, newest};
-pub use paths::Paths;
-pub use reader::{Entries, Entry, Read, ReadError, Torn, read};
+pub use logs::{PassingLogs, pack, room_for, unpack};
+pub use paths::{LOGS, Paths, RECORD};
+pub use reader::{Entries, Entry, Read, ReadError, Torn, read, read_cell};
 pub use tee::Tee;
 pub use writer::{Recorder, WriteError};

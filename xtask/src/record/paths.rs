@@ -12,6 +12,13 @@ use crate::model::CellId;
 /// A folder with this file in it is a run folder of ours. Nothing else is ever written to or removed.
 pub(super) const MARKER: &str = ".criu-matrix-run";
 
+/// A record while it is written.
+pub(super) const EVENTS: &str = "events.jsonl";
+/// A cell's record once it is whole.
+pub const RECORD: &str = "events.jsonl.zst";
+/// A cell's files in one.
+pub const LOGS: &str = "logs.tar.zst";
+
 /// What lies where in a run folder. Holding this locks nothing: it is enough for reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths(pub(super) PathBuf);
@@ -49,9 +56,9 @@ impl Paths {
         self.0.join("lock.toml")
     }
 
-    /// The record.
+    /// The record of the run: when it began and ended, and each of its cells.
     pub fn events(&self) -> PathBuf {
-        self.0.join("events.jsonl")
+        self.0.join(EVENTS)
     }
 
     /// The folder of the cells' folders.
@@ -62,6 +69,26 @@ impl Paths {
     /// A cell's folder.
     pub fn cell(&self, cell: &CellId) -> PathBuf {
         self.cells().join(cell.as_str())
+    }
+
+    /// A cell's own record, while it is being played.
+    pub fn cell_events(&self, cell: &CellId) -> PathBuf {
+        self.cell(cell).join(EVENTS)
+    }
+
+    /// A cell's own record, whole and compressed, once it has ended.
+    pub fn cell_record(&self, cell: &CellId) -> PathBuf {
+        self.cell(cell).join(RECORD)
+    }
+
+    /// A cell's other files in one, where they are not kept one by one.
+    pub fn cell_logs(&self, cell: &CellId) -> PathBuf {
+        self.cell(cell).join(LOGS)
+    }
+
+    /// What each cell came to, as this run's harness judged it: saves a reader the judging, and may be deleted.
+    pub fn outcomes(&self) -> PathBuf {
+        self.0.join("outcomes.jsonl")
     }
 
     /// The report that other tools read.

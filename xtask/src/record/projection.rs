@@ -99,6 +99,7 @@ impl OpenCell {
             Event::CellStarted { .. }
             | Event::RunStarted { .. }
             | Event::Note { .. }
+            | Event::CellTaken { .. }
             | Event::RunEnded { .. } => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Reads `events.jsonl` back. A last line that a kill tore is left out, and said; any other damage is an error,
+//! Reads a record back: the run's, and each cell's own. A last line that a kill tore is left out, and said; any other damage is an error,
 //! because what follows it could be taken for something that it is not.
 
 use std::fmt;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::RunRecord;
-use crate::model::Event;
+use super::{CellRecord, Paths, RunRecord};
+use crate::model::{CellId, Event};
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +33,16 @@ pub enum ReadError {
         source: serde_json::Error,
     },
     /// The first line is an event, and not the one that a record begins with.
-    #[error("{}:1: a record begins with run-started; this is not one", .path.display())]
+    #[error("{}:1: a record begins with {begins}; this is not one", .path.display())]
     NoBeginning {
+        /// The file.
+        path: PathBuf,
+        /// With which event it does.
+        begins: &'static str,
+    },
+    /// A cell has ended, and what happened in it is not there.
+    #[error("{}: the record of a cell that was played is gone: play it again", .path.display())]
+    Gone {
         /// The file.
         path: PathBuf,
     },
@@ -83,10 +91,35 @@ impl fmt::Display for Torn {
     }
 }
 
+/// Whose record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Run,
+    Cell,
+}
+
+impl Of {
+    /// The event that it begins with.
+    fn begins(self) -> &'static str {
+        match self {
+            Self::Run => "run-started",
+            Self::Cell => "cell-started",
+        }
+    }
+
+    fn is_begun_by(self, event: &Event) -> bool {
+        match self {
+            Self::Run => matches!(event, Event::RunStarted { .. }),
+            Self::Cell => matches!(event, Event::CellStarted { .. }),
+        }
+    }
+}
+
 /// The lines of a record, one by one, so that a long one need not fit into memory.
 pub struct Entries {
     path: PathBuf,
-    from: BufReader<File>,
+    from: Box<dyn BufRead>,
+    of: Of,
     line: usize,
     whole_bytes: u64,
     torn: Option<Torn>,
@@ -94,14 +127,33 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Opens a record.
+    /// Opens the record of a run.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let file = File::open(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
-        let (path, from) = (path.to_owned(), BufReader::new(file));
-        Ok(Self { path, from, line: 0, whole_bytes: 0, torn: None, over: false })
+    pub fn of_run(paths: &Paths) -> Result<Self, ReadError> {
+        Self::open(&paths.events(), Of::Run)
+    }
+
+    /// Opens the record of a cell, packed or being written; `None` where it has no file of its own.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn of_cell(paths: &Paths, cell: &CellId) -> Result<Option<Self>, ReadError> {
+        let files = [paths.cell_record(cell), paths.cell_events(cell)];
+        files.iter().find(|file| file.exists()).map(|file| Self::open(file, Of::Cell)).transpose()
+    }
+
+    fn open(path: &Path, of: Of) -> Result<Self, ReadError> {
+        let wrong = |source| ReadError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(wrong)?;
+        let is_packed = path.extension().is_some_and(|end| end == "zst");
+        let from: Box<dyn BufRead> = if is_packed {
+            Box::new(BufReader::new(zstd::Decoder::new(file).map_err(wrong)?))
+        } else {
+            Box::new(BufReader::new(file))
+        };
+        Ok(Self { path: path.to_owned(), from, of, line: 0, whole_bytes: 0, torn: None, over: false })
     }
 
     /// Where the whole lines read so far end: a writer goes on from here.
@@ -126,14 +178,16 @@ impl Entries {
             self.torn = Some(Torn { line: self.line, bytes: read });
             return Ok(None);
         }
-        self.refuse_newer(&bytes)?;
+        if self.of == Of::Run {
+            self.refuse_newer(&bytes)?;
+        }
         let entry: Entry = serde_json::from_slice(&bytes).map_err(|source| ReadError::Garbage {
             path: self.path.clone(),
             line: self.line,
             source,
         })?;
-        if self.line == 1 && !matches!(entry.event, Event::RunStarted { .. }) {
-            return Err(ReadError::NoBeginning { path: self.path.clone() });
+        if self.line == 1 && !self.of.is_begun_by(&entry.event) {
+            return Err(ReadError::NoBeginning { path: self.path.clone(), begins: self.of.begins() });
         }
         self.whole_bytes += read as u64;
         Ok(Some(entry))
@@ -168,7 +222,7 @@ impl Iterator for Entries {
     }
 }
 
-/// A whole record, folded.
+/// The record of a run, folded.
 #[derive(Debug)]
 pub struct Read {
     /// What it tells.
@@ -179,17 +233,39 @@ pub struct Read {
     pub whole_bytes: u64,
 }
 
-/// Reads a record and folds it.
+/// Reads the record of a run and folds it. What happened in a cell is for [`read_cell`].
 ///
 /// # Errors
 /// When the file cannot be read, a whole line is no event, or a newer harness wrote it.
-pub fn read(path: &Path) -> Result<Read, ReadError> {
-    let mut entries = Entries::open(path)?;
+pub fn read(paths: &Paths) -> Result<Read, ReadError> {
+    let mut entries = Entries::of_run(paths)?;
     let mut record = RunRecord::default();
     for entry in &mut entries {
         record.take(&entry?.event);
     }
     Ok(Read { record, torn: entries.torn(), whole_bytes: entries.whole_bytes() })
+}
+
+/// Reads what happened in a cell; `None` where it was never begun.
+///
+/// # Errors
+/// As [`read`], and when it has ended and its record is gone.
+pub fn read_cell(paths: &Paths, record: &RunRecord, cell: &CellId) -> Result<Option<CellRecord>, ReadError> {
+    let Some(told) = record.cells.get(cell) else { return Ok(None) };
+    let Some(entries) = Entries::of_cell(paths, cell)? else {
+        // In the first format it stood among the run's events.
+        if told.has_ended() && told.tells_nothing() {
+            return Err(ReadError::Gone { path: paths.cell_record(cell) });
+        }
+        return Ok(Some(told.clone()));
+    };
+    let mut played = CellRecord { taken: told.taken, ..CellRecord::default() };
+    for entry in entries {
+        played.take(&entry?.event);
+    }
+    // What was told of it after its end.
+    played.broken = played.broken.or_else(|| told.broken.clone());
+    Ok(Some(played))
 }
 
 #[cfg(test)]
@@ -207,9 +283,10 @@ mod tests {
     }
 
     fn read_bytes(bytes: &[u8]) -> Result<Read, ReadError> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        read(file.path())
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths(folder.path().to_owned());
+        std::fs::write(paths.events(), bytes).unwrap();
+        read(&paths)
     }
 
     #[track_caller]
@@ -269,8 +346,8 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_even_where_the_rest_is_strange() {
         check_error(
-            b"{\"t\":0,\"event\":\"run-started\",\"format\":2,\"when\":[]}\n",
-            "1: the record has format 2, this build reads up to 1",
+            b"{\"t\":0,\"event\":\"run-started\",\"format\":3,\"when\":[]}\n",
+            "1: the record has format 3, this build reads up to 2",
         );
     }
 

@@ -1,19 +1,20 @@
 //! Writes the record: one JSON line an event, on disk before `tell` returns, and the cells' folders beside it.
+//! What happens in a cell goes to a file of the cell's own, which is packed when it ends; that it began and ended is
+//! among the events of the run.
 //!
 //! A full disk must not make half a record look whole. The first failure is kept, the torn line is cut off again,
 //! and nothing more is written; the harness asks [`Recorder::failed`] and stops.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use serde::Serialize;
-
+use super::lines::Lines;
 use super::projection::Projection;
 use super::{Paths, RunFolder};
-use crate::model::{Event, Telling};
+use crate::model::{CellId, Event, Telling};
 
 /// The record could not be written any further.
 #[derive(Debug, thiserror::Error)]
@@ -35,19 +36,11 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
-    file: File,
-    /// Where the last whole line ends.
-    whole: u64,
+    paths: Paths,
+    run: Lines,
+    /// Of each cell that is being played.
+    cells: HashMap<CellId, Lines>,
     projection: Projection,
-}
-
-/// One line as written; its twin for reading is `reader::Entry`.
-#[derive(Serialize)]
-struct Line<'a> {
-    t: u64,
-    #[serde(flatten)]
-    event: &'a Event,
 }
 
 impl Recorder {
@@ -69,25 +62,10 @@ impl Recorder {
 
     fn at(folder: &Paths, whole: u64) -> Result<Self, WriteError> {
         let path = folder.events();
-        let open = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-            // A device, which a test puts here, has no length to set.
-            if file.metadata()?.is_file() {
-                file.set_len(whole)?;
-                file.seek(SeekFrom::Start(whole))?;
-                file.sync_all()?;
-            }
-            // The name of a new file is on disk only when its folder is.
-            File::open(folder.root())?.sync_all()?;
-            Ok(file)
-        };
-        match open() {
-            Ok(file) => {
-                let inner = Inner { path, file, whole, projection: Projection::new(folder.cells()) };
-                Ok(Self { opened: Instant::now(), inner: Mutex::new(inner), failed: OnceLock::new() })
-            }
-            Err(source) => Err(WriteError { path, source }),
-        }
+        let run = Lines::open(path.clone(), whole).map_err(|source| WriteError { path, source })?;
+        let projection = Projection::new(folder.cells());
+        let inner = Inner { paths: folder.clone(), run, cells: HashMap::new(), projection };
+        Ok(Self { opened: Instant::now(), inner: Mutex::new(inner), failed: OnceLock::new() })
     }
 
     /// Why nothing is written any more; `None` while all is well. Ask after each step.
@@ -110,24 +88,41 @@ impl Telling for Recorder {
 }
 
 impl Inner {
-    /// What a person browses comes first: when the record says that a cell has ended, its folder is whole.
+    /// What a person browses comes first, then the cell's own record: when the run's says that a cell has ended, all
+    /// of it is whole.
     fn write(&mut self, t: u64, event: &Event) -> Result<(), WriteError> {
         self.projection.show(event).map_err(|(path, source)| WriteError { path, source })?;
-        self.append(t, event).map_err(|source| {
-            // Best effort: a reader leaves a torn last line out by itself.
-            let _ = self.file.set_len(self.whole);
-            WriteError { path: self.path.clone(), source }
-        })
+        let brackets = match event.cell() {
+            Some(cell) => self.in_cell(t, cell, event)?,
+            None => true,
+        };
+        if brackets { append(&mut self.run, t, event) } else { Ok(()) }
     }
 
-    fn append(&mut self, t: u64, event: &Event) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&Line { t, event })?;
-        line.push(b'\n');
-        self.file.write_all(&line)?;
-        self.file.sync_data()?;
-        self.whole += line.len() as u64;
-        Ok(())
+    /// Writes what belongs to a cell, and says whether it belongs to the run as well.
+    fn in_cell(&mut self, t: u64, cell: &CellId, event: &Event) -> Result<bool, WriteError> {
+        if let Event::CellStarted { .. } = event {
+            let path = self.paths.cell_events(cell);
+            let lines = Lines::open(path.clone(), 0).map_err(|source| WriteError { path, source })?;
+            append(self.cells.entry(cell.clone()).insert_entry(lines).into_mut(), t, event)?;
+            return Ok(true);
+        }
+        // What comes after its end finds no open file.
+        let Some(lines) = self.cells.get_mut(cell) else { return Ok(true) };
+        append(lines, t, event)?;
+        if !matches!(event, Event::CellEnded { .. }) {
+            return Ok(false);
+        }
+        if let Some(lines) = self.cells.remove(cell) {
+            let path = self.paths.cell_record(cell);
+            lines.pack(&path).map_err(|source| WriteError { path, source })?;
+        }
+        Ok(true)
     }
+}
+
+fn append(lines: &mut Lines, t: u64, event: &Event) -> Result<(), WriteError> {
+    lines.append(t, event).map_err(|source| WriteError { path: lines.path().to_owned(), source })
 }
 
 #[cfg(test)]
@@ -136,7 +131,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::record::{RunRecord, read, sample};
+    use crate::record::lines::Line;
+    use crate::record::{RunRecord, read, read_cell, sample};
 
     fn folder() -> (tempfile::TempDir, RunFolder) {
         let dir = tempfile::tempdir().unwrap();
@@ -150,6 +146,17 @@ mod tests {
         record
     }
 
+    /// The run with what happened in each of its cells.
+    fn whole(folder: &Paths) -> RunRecord {
+        let mut record = read(folder).unwrap().record;
+        let ids: Vec<_> = record.cells.keys().cloned().collect();
+        for id in ids {
+            let cell = read_cell(folder, &record, &id).unwrap().unwrap();
+            record.cells.insert(id, cell);
+        }
+        record
+    }
+
     #[test]
     fn what_was_told_is_read_back() {
         let (_dir, folder) = folder();
@@ -157,12 +164,33 @@ mod tests {
         let events = sample::run(&["counter", "clone"]);
         for (number, event) in events.iter().enumerate() {
             recorder.tell(event.clone());
-            let text = fs::read_to_string(folder.events()).unwrap();
-            assert_eq!(text.lines().count(), number + 1, "on disk when tell returns");
+            assert_eq!(whole(&folder), fold(&events[..=number]), "on disk when tell returns");
         }
         assert!(recorder.failed().is_none());
-        let read = read(&folder.events()).unwrap();
-        assert_eq!((read.record, read.torn), (fold(&events), None));
+        assert_eq!(read(&folder).unwrap().torn, None);
+        let text = fs::read_to_string(folder.events()).unwrap();
+        let names = text
+            .lines()
+            .map(|line| line.split_once("\"event\":\"").unwrap().1.split_once('"').unwrap().0.to_owned());
+        let names: Vec<_> = names.collect();
+        let cell = ["cell-started", "cell-ended"];
+        assert_eq!(names, [&["run-started", "note"][..], &cell, &cell, &["run-ended"]].concat());
+        assert!(!folder.cell_events(&sample::id("counter")).exists(), "a cell that has ended is packed");
+    }
+
+    #[test]
+    fn a_cells_record_that_is_gone_is_said() {
+        let (_dir, folder) = folder();
+        let recorder = Recorder::create(&folder).unwrap();
+        sample::run(&["counter"]).into_iter().for_each(|event| recorder.tell(event));
+        let id = sample::id("counter");
+        fs::remove_file(folder.cell_record(&id)).unwrap();
+        let record = read(&folder).unwrap().record;
+        let message = read_cell(&folder, &record, &id).unwrap_err().to_string();
+        assert!(
+            message.ends_with("the record of a cell that was played is gone: play it again"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -182,7 +210,7 @@ mod tests {
                 scope.spawn(|| sample::cell(name).into_iter().for_each(|event| recorder.tell(event)));
             }
         });
-        let record = read(&folder.events()).unwrap().record;
+        let record = whole(&folder);
         let expected: Vec<Event> = names.iter().flat_map(|name| sample::cell(name)).collect();
         assert_eq!(record.cells, fold(&expected).cells);
     }
@@ -195,18 +223,21 @@ mod tests {
         events.truncate(6);
         events.iter().for_each(|event| recorder.tell(event.clone()));
         drop(recorder);
-        let mut torn = fs::read(folder.events()).unwrap();
-        torn.extend(b"{\"t\":99,\"event\":\"cell-en");
-        fs::write(folder.events(), &torn).unwrap();
+        let of_cell = folder.cell_events(&sample::id("counter"));
+        for file in [folder.events(), of_cell] {
+            let mut torn = fs::read(&file).unwrap();
+            torn.extend(b"{\"t\":99,\"event\":\"cell-en");
+            fs::write(&file, &torn).unwrap();
+        }
 
-        let before = read(&folder.events()).unwrap();
+        let before = read(&folder).unwrap();
+        assert_eq!(whole(&folder), fold(&events), "what an attempt had told is read as well");
         assert!(before.torn.is_some());
         let recorder = Recorder::resume(&folder, before.whole_bytes).unwrap();
         events.push(sample::started(true));
         events.extend(sample::cell("counter"));
         events[6..].iter().for_each(|event| recorder.tell(event.clone()));
-        let after = read(&folder.events()).unwrap();
-        assert_eq!((after.record, after.torn), (fold(&events), None));
+        assert_eq!((whole(&folder), read(&folder).unwrap().torn), (fold(&events), None));
         let aside = folder.cells().join(format!("{}.interrupted-1", sample::id("counter")));
         assert!(aside.join("story.log").exists());
     }
@@ -232,6 +263,6 @@ mod tests {
         recorder.tell(sample::started(false));
         recorder.tell(sample::cell("counter")[0].clone());
         assert!(recorder.failed().unwrap().to_string().contains("/cells/counter@"));
-        assert_eq!(read(&folder.events()).unwrap().record.cells.len(), 0, "no cell is told half");
+        assert_eq!(read(&folder).unwrap().record.cells.len(), 0, "no cell is told half");
     }
 }

@@ -1,28 +1,60 @@
-//! From a plan and a record to a report: every planned cell is in it, whatever became of it.
+//! From a plan and a record to a report: each cell is judged by itself, and every planned one is in the report,
+//! whatever became of it.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::diagnosed::Insight;
 use super::{Cell, Report, Run};
-use crate::diagnose::Diagnosis;
 use crate::judge::{Kind, Verdict, in_light_of, judge, of_repeats};
 use crate::model::{CellId, Role};
 use crate::plan::{Plan, PlannedCell};
-use crate::record::{CellRecord, RunRecord};
+use crate::record::{CellRecord, LOGS, PassingLogs, RunRecord};
 
-/// Judges every cell, says why it failed, puts repeats together, and adds what was left out.
-pub fn gather(plan: &Plan, record: &RunRecord, insight: &Insight<'_>) -> Report {
+/// What one planned cell came to, and how a report shows it by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The verdict, in the light of the known bugs that it is one of.
+    pub verdict: Verdict,
+    /// The cell with its logs, and with what the rules make of it where it is a failure.
+    pub cell: Cell,
+}
+
+impl Outcome {
+    /// The same of a run that took the cell from an earlier one, which began it then.
+    #[must_use]
+    pub fn taken(mut self, plan: &Plan, at: &str) -> Self {
+        self.cell.taken = Some(at.to_owned());
+        if self.verdict.kind == Kind::Pass {
+            self.cell.logs = packed_logs(plan, &self.cell.id);
+        }
+        self
+    }
+}
+
+/// The logs of a cell that passes, where they are not kept one by one.
+fn packed_logs(plan: &Plan, cell: &CellId) -> Vec<String> {
+    match plan.passing_logs {
+        PassingLogs::Drop => Vec::new(),
+        PassingLogs::Keep | PassingLogs::Pack => vec![format!("cells/{cell}/{LOGS}")],
+    }
+}
+
+/// Puts the repeats of each cell together, and adds what was not played and what was left out.
+pub fn gather(plan: &Plan, record: &RunRecord, outcomes: &BTreeMap<CellId, Outcome>) -> Report {
     let mut repeats: BTreeMap<CellId, Vec<&PlannedCell>> = BTreeMap::new();
     let mut order = Vec::new();
     for cell in &plan.cell {
-        let first = cell.repeated(1).id;
-        if !repeats.contains_key(&first) {
-            order.push(first.clone());
+        let first = cell.first();
+        let all = repeats.entry(first.clone()).or_default();
+        if all.is_empty() {
+            order.push(first);
         }
-        repeats.entry(first).or_default().push(cell);
+        all.push(cell);
     }
     let mut cells: Vec<_> =
-        order.iter().filter_map(|first| judged(plan, record, repeats.get(first)?, insight)).collect();
+        order.iter().filter_map(|first| of_all(plan, repeats.get(first)?, outcomes)).collect();
     for skipped in plan.skipped.iter().filter(|skipped| skipped.cell.repeat == 1) {
         cells.push(described(plan, &skipped.cell, &verdict(Kind::Skip, &skipped.reason)));
     }
@@ -41,21 +73,20 @@ pub fn gather(plan: &Plan, record: &RunRecord, insight: &Insight<'_>) -> Report 
     Report::new(run, cells)
 }
 
-/// The verdict on one cell of a plan, as far as it was played, in the light of the known bugs that it is one of.
-pub fn verdict_of(plan: &Plan, record: &RunRecord, cell: &PlannedCell, insight: &Insight<'_>) -> Verdict {
-    seen(plan, record, cell, insight).0
-}
-
-/// The verdict, and what the rules make of it where it is a failure.
-fn seen(
+/// Judges one cell as far as it was played, and says why it failed.
+pub fn outcome_of(
     plan: &Plan,
-    record: &RunRecord,
+    played: Option<&CellRecord>,
     cell: &PlannedCell,
     insight: &Insight<'_>,
-) -> (Verdict, Option<Vec<Diagnosis>>) {
+) -> Outcome {
     let none = BTreeMap::new();
-    let facts = record.cells.get(&cell.id).map_or(&none, |played| &played.facts);
-    let verdict = plain_verdict(plan, record, cell);
+    let facts = played.map_or(&none, |played| &played.facts);
+    let verdict = match (plan.story(cell), played) {
+        (Some(story), Some(played)) => judge(story, played),
+        (Some(_), None) => not_played(),
+        (None, _) => verdict(Kind::Broken, "the plan has no such story"),
+    };
     let diagnosis = (verdict.kind == Kind::Fail).then(|| {
         let failed = described(plan, cell, &verdict).observed(facts);
         let failed = if on_the_destination(plan, cell, &verdict) { failed.over_there() } else { failed };
@@ -63,7 +94,19 @@ fn seen(
     });
     // Only the best: what it may also be is no proof that it is the known one.
     let rules: Vec<&str> = diagnosis.iter().flatten().take(1).map(|it| it.rule.as_str()).collect();
-    (in_light_of(&plan.known_bugs(cell, facts), verdict, &rules), diagnosis)
+    let verdict = in_light_of(&plan.known_bugs(cell, facts), verdict, &rules);
+    let mut shown = described(plan, cell, &verdict).observed(facts);
+    if let Some(played) = played {
+        let one_by_one = plan.passing_logs == PassingLogs::Keep && !played.taken;
+        shown.logs = if verdict.kind == Kind::Pass && !one_by_one {
+            packed_logs(plan, &cell.id)
+        } else {
+            logs(cell, played, &verdict)
+        };
+        shown.taken = played.taken.then(|| played.started.clone());
+    }
+    shown.diagnosis = diagnosis;
+    Outcome { verdict, cell: shown }
 }
 
 /// Whether the step that failed is one of the second host's.
@@ -82,31 +125,29 @@ fn as_asked(plan: &Plan, cell: &PlannedCell, verdict: &Verdict) -> Vec<usize> {
     asked.map(|(number, _)| number).collect()
 }
 
-fn plain_verdict(plan: &Plan, record: &RunRecord, cell: &PlannedCell) -> Verdict {
-    match (plan.story(cell), record.cells.get(&cell.id)) {
-        (Some(story), Some(played)) => judge(story, played),
-        (Some(_), None) => verdict(Kind::Broken, "not played: the run ended before it"),
-        (None, _) => verdict(Kind::Broken, "the plan has no such story"),
-    }
-}
-
-fn judged(plan: &Plan, record: &RunRecord, repeats: &[&PlannedCell], insight: &Insight<'_>) -> Option<Cell> {
-    let (verdicts, mut diagnoses): (Vec<_>, Vec<_>) =
-        repeats.iter().map(|cell| seen(plan, record, cell, insight)).unzip();
+fn of_all(plan: &Plan, repeats: &[&PlannedCell], outcomes: &BTreeMap<CellId, Outcome>) -> Option<Cell> {
+    let outcomes: Vec<_> = repeats.iter().map(|cell| outcomes.get(&cell.id)).collect();
+    let verdicts: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.map_or_else(not_played, |outcome| outcome.verdict.clone()))
+        .collect();
     let all = of_repeats(&verdicts)?;
     // The repeat that is shown is one whose verdict tells the most.
     let shown = verdicts.iter().position(|one| one.kind == all.kind || one.reason == all.reason);
     let first = |kind| verdicts.iter().position(|one| one.kind == kind);
     let failed = first(Kind::Fail).or_else(|| first(Kind::KnownBug));
     let index = if all.kind == Kind::Flaky { failed } else { shown }.unwrap_or(0);
-    let played = record.cells.get(&repeats[index].id);
-    let mut cell = described(plan, repeats[0], &all);
-    if let Some(played) = played {
-        cell = cell.observed(&played.facts);
-        cell.logs = logs(repeats[index], played, &all);
-    }
-    cell.diagnosis = diagnoses[index].take();
-    Some(cell)
+    let cell = described(plan, repeats[0], &all);
+    let Some(shown) = outcomes[index].map(|outcome| outcome.cell.clone()) else { return Some(cell) };
+    // Together they are an earlier run's only where each of them is.
+    let taken = outcomes.iter().all(|one| one.is_some_and(|one| one.cell.taken.is_some()));
+    let Cell { verdict, stage, reason, copies, samples, known_bug, seconds, id, .. } = cell;
+    let taken = shown.taken.clone().filter(|_| taken);
+    Some(Cell { verdict, stage, reason, copies, samples, known_bug, seconds, id, taken, ..shown })
+}
+
+fn not_played() -> Verdict {
+    verdict(Kind::Broken, "not played: the run ended before it")
 }
 
 fn described(plan: &Plan, cell: &PlannedCell, verdict: &Verdict) -> Cell {

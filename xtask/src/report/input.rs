@@ -117,6 +117,9 @@ pub struct Cell {
     pub known_bug: Option<KnownAs>,
     /// Wall time; `null` where it was not played.
     pub seconds: Option<f64>,
+    /// When an earlier run played it, with the same inputs, RFC 3339, UTC; left out where this run did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<String>,
     /// Paths below the run folder, the most telling first.
     pub logs: Vec<String>,
 }
@@ -143,6 +146,7 @@ impl Cell {
             known_bug: verdict.known.clone(),
             diagnosis: None,
             seconds: verdict.seconds,
+            taken: None,
             logs: Vec::new(),
         }
     }

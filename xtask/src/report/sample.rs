@@ -59,6 +59,7 @@ pub(super) fn cell(scenario: &str, kernel: &str, userland: &str, criu: &str) -> 
         known_bug: None,
         diagnosis: None,
         seconds: Some(6.5),
+        taken: None,
         logs: vec![format!("cells/{}/story.log", CellId::new(scenario, &host, 1))],
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::engine::Sabotage;
 use crate::plan::{Axes, To};
+use crate::record::PassingLogs;
 use crate::run::Images;
 
 #[derive(Clone, Debug, Default, Args)]
@@ -69,7 +70,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Take up an interrupted run: the one in DIR, or the newest
-    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "image", "sabotage", "to_kernel", "to_userland", "to_criu", "to_engine", "to_cpu"])]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "image", "sabotage", "passing_logs", "to_kernel", "to_userland", "to_criu", "to_engine", "to_cpu"])]
     #[expect(clippy::option_option, reason = "absent, without a folder, and with one are three things")]
     pub(super) resume: Option<Option<PathBuf>>,
     /// Hold the run against an earlier one: a run folder, or its report.json. The exit status is then 1 only for a
@@ -86,9 +87,12 @@ pub(in crate::cli) struct Arguments {
     /// Play each cell so many times; one that passes and fails by turns is flaky
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) repeat: u32,
-    /// Never take an earlier result. So far only --resume ever does
+    /// Play every cell, where else one whose inputs are what they were is taken from an earlier run
     #[arg(long)]
     pub(super) fresh: bool,
+    /// What becomes of the logs of cells that pass: files, one compressed tar each, or none; keep when left out
+    #[arg(long, value_name = "HOW", value_parser = clap::builder::PossibleValuesParser::new(PassingLogs::ALL.map(PassingLogs::name)))]
+    pub(super) passing_logs: Option<String>,
     /// Begin no further cell after the first that is not as expected
     #[arg(long)]
     pub(super) fail_fast: bool,

@@ -1,7 +1,9 @@
 //! `matrix`: plan, resolve, then play.
 
 mod arguments;
+mod earlier;
 mod play;
+mod stage;
 mod vagrant;
 
 use std::collections::BTreeSet;
@@ -19,7 +21,7 @@ use crate::install::{Cache, Lock, Mode};
 use crate::interrupt;
 use crate::model::{HostAsk, Verb, Workload};
 use crate::plan::{Plan, Profile};
-use crate::record;
+use crate::record::{self, PassingLogs};
 use crate::run::Images;
 use crate::scenario::Story;
 
@@ -149,6 +151,7 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
     }
     // A plan is played again from other folders.
     plan.image = plan.image.map(std::path::absolute).transpose()?;
+    plan.passing_logs = arguments.passing_logs.as_deref().and_then(PassingLogs::named).unwrap_or_default();
     plan.sabotage = arguments.sabotage.as_deref().and_then(Sabotage::named);
     Ok(plan)
 }

@@ -1,42 +1,27 @@
 //! The playing of a plan: record, progress and workers, and the reports at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::earlier::Earlier;
+use super::stage::{Judged, Stage};
 use super::{Arguments, vagrant};
 use crate::cli::stacks::{self, Installed};
-use crate::cli::{places, report, style_of};
+use crate::cli::{harness, judged, places, report, style_of};
 use crate::diagnose::Rulebook;
-use crate::engine;
 use crate::exit_code::ExitCode;
-use crate::host::{Host, Local, Provider, Ssh, WarmStates};
+use crate::host::{Local, Provider, Ssh, WarmStates};
 use crate::install::{Cache, Lock};
 use crate::interrupt;
-use crate::judge::Verdict;
-use crate::model::{Event, HostAsk, Role, Telling, Workload};
+use crate::model::{Event, HostAsk, Telling as _};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
-use crate::report::{Diff, Format, Insight, Progress, Report, gather, verdict_of};
-use crate::run::{self, CellRun, Played};
-
-/// What every worker of a run shares.
-struct Stage<'a> {
-    arguments: &'a Arguments,
-    plan: &'a Plan,
-    ready: &'a Ready,
-    folder: &'a RunFolder,
-    rules: &'a Rulebook,
-    record: &'a Mutex<RunRecord>,
-    recorder: &'a Recorder,
-    progress: &'a Progress,
-    tell: &'a dyn Telling,
-}
+use crate::report::{Diff, Format, JudgedBy, OutcomesFile, Progress, Report, gather};
+use crate::run;
 
 pub(super) fn play(
     arguments: &Arguments,
@@ -49,48 +34,67 @@ pub(super) fn play(
     // Rules that cannot be read are told before a cell is played, not after.
     let rules = Rulebook::read(&places::knowledge())?;
     let (folder, past, recorder) = open_folder(arguments, resumed, plan, lock)?;
+    let judged = Judged {
+        by: JudgedBy::new(plan, harness::identity()?, &harness::rules()?),
+        file: OutcomesFile::open(&folder.outcomes())?,
+        outcomes: Mutex::new(judged::outcomes(&folder, plan, &past, &rules)?),
+    };
     let done: BTreeSet<_> = past.finished_cells().cloned().collect();
-    let left: Vec<&PlannedCell> = plan.cell.iter().filter(|cell| !done.contains(&cell.id)).collect();
     let record = Mutex::new(past);
-    let progress = Progress::new(left.len(), style_of(std::io::stderr().as_fd()));
-    let tee = Tee(vec![&recorder, &record, &progress]);
-    tee.tell(Event::RunStarted {
+    let first = Tee(vec![&recorder, &record]);
+    first.tell(Event::RunStarted {
         format: Event::FORMAT,
         at: Timestamp::now().to_string(),
         harness: env!("CARGO_PKG_VERSION").to_owned(),
         provider: plan.provider.clone(),
         resumed: resumed.is_some(),
     });
-    let note = |text: String| tee.tell(Event::Note { text });
-    let ready = make_ready(arguments, plan, lock, cache, &note)?;
-    let stage = Stage {
-        arguments,
-        plan,
-        ready: &ready,
-        folder: &folder,
-        rules: &rules,
-        record: &record,
-        recorder: &recorder,
-        progress: &progress,
-        tell: &tee,
-    };
-    // A machine that is taken as it is is one, and its cells would see each other.
-    let jobs = if plan.provider == "qemu" { arguments.jobs } else { Some(1) };
-    let jobs = jobs.unwrap_or_else(|| stacks::default_jobs(plan));
-    run::play_all(left.len(), jobs, &|index| stage.play_cell(left[index]));
+    let mut left: Vec<&PlannedCell> = plan.cell.iter().filter(|cell| !done.contains(&cell.id)).collect();
+    let mut earlier = Earlier::new(arguments, plan, lock, cache)?;
+    if let Some(earlier) = &earlier {
+        left = earlier.take(left, &folder, &rules, &judged, &first)?;
+    }
+    if !left.is_empty() {
+        let progress = Progress::new(left.len(), style_of(std::io::stderr().as_fd()));
+        let tell = Tee(vec![&first, &progress]);
+        let note = |text: String| tell.tell(Event::Note { text });
+        let ready = make_ready(arguments, plan, lock, cache, &note)?;
+        if earlier.is_none() {
+            // Which accelerator works here is known only now.
+            earlier = Earlier::new(arguments, plan, lock, cache)?;
+        }
+        let stage = Stage {
+            arguments,
+            plan,
+            ready: &ready,
+            folder: &folder,
+            rules: &rules,
+            record: &record,
+            recorder: &recorder,
+            progress: &progress,
+            tell: &tell,
+            earlier: earlier.as_ref(),
+            judged: &judged,
+        };
+        // A machine that is taken as it is is one, and its cells would see each other.
+        let jobs = if plan.provider == "qemu" { arguments.jobs } else { Some(1) };
+        let jobs = jobs.unwrap_or_else(|| stacks::default_jobs(plan));
+        run::play_all(left.len(), jobs, &|index| stage.play_cell(left[index]));
+        progress.finish();
+    }
     let complete = {
         let record = record.lock().unwrap_or_else(PoisonError::into_inner);
         let ended: BTreeSet<_> = record.finished_cells().collect();
         plan.cell.iter().all(|cell| ended.contains(&cell.id))
     };
-    tee.tell(Event::RunEnded { at: Timestamp::now().to_string(), complete });
-    progress.finish();
+    first.tell(Event::RunEnded { at: Timestamp::now().to_string(), complete });
     if let Some(error) = recorder.failed() {
         eprintln!("error: {error}");
         return Ok(ExitCode::Broken);
     }
     let record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let report = gather(plan, &record, &Insight { rules: &rules, folder: folder.root() });
+    let outcomes = judged.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let report = gather(plan, &record, &outcomes);
     print!("{}", Format::Text.render(&report, &style_of(std::io::stdout().as_fd()), folder.root())?);
     report::write_reports(&report, &folder)?;
     let diff = baseline.map(|baseline| (baseline, Diff::of(baseline, &report)));
@@ -156,7 +160,7 @@ fn open_folder(
             let recorder = Recorder::create(&folder)?;
             return Ok((folder, RunRecord::default(), recorder));
         }
-        let read = record::read(&folder.events())?;
+        let read = record::read(&folder)?;
         let recorder = Recorder::resume(&folder, read.whole_bytes)?;
         return Ok((folder, read.record, recorder));
     }
@@ -169,92 +173,4 @@ fn open_folder(
     folder.put(&folder.lock(), lock.to_toml()?.as_bytes())?;
     let recorder = Recorder::create(&folder)?;
     Ok((folder, RunRecord::default(), recorder))
-}
-
-impl Stage<'_> {
-    fn play_cell(&self, cell: &PlannedCell) -> ControlFlow<()> {
-        if self.recorder.failed().is_some() {
-            return ControlFlow::Break(());
-        }
-        let (Some(story), Some(engine)) =
-            (self.plan.story(cell), engine::named(&cell.host.engine, self.plan.sabotage))
-        else {
-            return self.unknown(cell, "this harness has not the engine, or the plan not the story");
-        };
-        let Some(workload) = Workload::named(&story.workload) else {
-            return self.unknown(cell, "this harness has not the workload");
-        };
-        let folder = self.folder.cell(&cell.id);
-        let run = CellRun {
-            plan: self.plan,
-            cell,
-            story,
-            workload,
-            engine: engine.as_ref(),
-            provider: self.ready.provider.as_ref(),
-            files: &self.ready.files,
-            folder: &folder,
-            images: self.arguments.images,
-            tell: self.tell,
-        };
-        if let Some(reason) = cell.hosts().find_map(|host| self.ready.unfit.get(host)) {
-            run.skip(reason);
-            self.progress.judged(&cell.id, &self.verdict(cell));
-            return ControlFlow::Continue(());
-        }
-        let unexpected = || !self.verdict(cell).kind.is_expected();
-        let play = || run.play(&|| self.arguments.keep_guests_on_failure && unexpected());
-        // A fault of ours breaks one cell, not the run.
-        match catch_unwind(AssertUnwindSafe(play)) {
-            Ok(Played::Interrupted) => return ControlFlow::Break(()),
-            Ok(Played::Ended) => {}
-            Ok(Played::Kept(hosts)) => self.visit(cell, hosts),
-            Err(_) => {
-                let reason = "the harness panicked, which is a bug in it: the message is on standard error";
-                run::give_up(self.tell, &cell.id, reason);
-            }
-        }
-        // What was not recorded was not seen.
-        if self.recorder.failed().is_some() {
-            return ControlFlow::Break(());
-        }
-        let verdict = self.verdict(cell);
-        self.progress.judged(&cell.id, &verdict);
-        if self.arguments.fail_fast && !verdict.kind.is_expected() {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// A cell of a plan that another version of the harness made.
-    fn unknown(&self, cell: &PlannedCell, reason: &str) -> ControlFlow<()> {
-        self.tell.tell(Event::CellStarted { cell: cell.id.clone(), at: Timestamp::now().to_string() });
-        run::give_up(self.tell, &cell.id, reason);
-        self.progress.judged(&cell.id, &self.verdict(cell));
-        ControlFlow::Continue(())
-    }
-
-    fn verdict(&self, cell: &PlannedCell) -> Verdict {
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        verdict_of(self.plan, &record, cell, &Insight { rules: self.rules, folder: self.folder.root() })
-    }
-
-    /// One guest at a time has the terminal.
-    fn visit(&self, cell: &PlannedCell, hosts: BTreeMap<Role, Box<dyn Host>>) {
-        static TERMINAL: Mutex<()> = Mutex::new(());
-        let _mine = TERMINAL.lock().unwrap_or_else(PoisonError::into_inner);
-        self.progress.pause(|| {
-            for (role, mut host) in hosts {
-                eprintln!(
-                    "{}: the {} of this cell; its work folder is {}",
-                    cell.id,
-                    role.name(),
-                    engine::WORK_FOLDER
-                );
-                if let Err(error) = host.shell() {
-                    eprintln!("{error}");
-                }
-            }
-        });
-    }
 }

@@ -5,15 +5,15 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use crate::bundle::Failure;
-use crate::cli::{places, report};
+use crate::cli::{judged, places, report};
 use crate::diagnose::Rulebook;
 use crate::engine::{self, Engine};
 use crate::install::{Lock, engine_key};
 use crate::judge::{Kind, Verdict};
 use crate::model::Workload;
 use crate::plan::{Plan, PlannedCell};
-use crate::record::{self, CellRecord, Paths, RunRecord};
-use crate::report::{Cell, Insight, Report, beside, gather, verdict_of};
+use crate::record::{self, CellRecord, Paths};
+use crate::report::{Cell, Report, beside, gather};
 use crate::scenario::Story;
 
 /// A failed cell with its run.
@@ -24,7 +24,7 @@ pub(super) struct Case {
     pub(super) planned: PlannedCell,
     /// What of the run's lock the cell stands on.
     pub(super) lock: Lock,
-    pub(super) record: RunRecord,
+    pub(super) played: CellRecord,
     pub(super) cell: Cell,
     pub(super) verdict: Verdict,
     /// Where else the story was played.
@@ -51,21 +51,23 @@ impl Case {
         let Some(planned) = whole.cell.iter().find(|planned| planned.id.as_str() == cell).cloned() else {
             bail!("{} has no cell {cell}: its report names those that failed", folder.display());
         };
-        let record = record::read(&paths.events())?.record;
+        let record = record::read(&paths)?.record;
         let rules = Rulebook::read(&places::knowledge())?;
-        let insight = Insight { rules: &rules, folder: paths.root() };
-        let verdict = verdict_of(&whole, &record, &planned, &insight);
+        let outcomes = judged::outcomes(&paths, &whole, &record, &rules)?;
+        let verdict = outcomes.get(&planned.id).map(|outcome| outcome.verdict.clone());
+        let verdict = verdict.with_context(|| format!("{cell} was not played"))?;
         if !matches!(verdict.kind, Kind::Fail | Kind::KnownBug) {
             let sentence = verdict.sentence();
             bail!("{cell}: {}: {sentence}: only what failed can be reproduced", verdict.kind);
         }
-        let all = gather(&whole, &record, &insight);
+        let all = gather(&whole, &record, &outcomes);
         let plan = Plan { cell: vec![planned.clone()], skipped: Vec::new(), ..whole };
-        let Report { cells, .. } = gather(&plan, &record, &insight);
+        let Report { cells, .. } = gather(&plan, &record, &outcomes);
         let cell = cells.into_iter().next().context("the report has not the cell")?;
         let neighbours = beside(&all, &cell);
+        let played = record::read_cell(&paths, &record, &planned.id)?.context("the cell was not played")?;
         let lock = narrowed(Lock::load(&paths.lock())?, &planned);
-        Ok(Self { paths, plan, planned, lock, record, cell, verdict, neighbours })
+        Ok(Self { paths, plan, planned, lock, played, cell, verdict, neighbours })
     }
 
     pub(super) fn engine(&self) -> anyhow::Result<Box<dyn Engine>> {
@@ -81,17 +83,13 @@ impl Case {
             story,
             workload,
             engine,
-            record: self.played()?,
+            record: &self.played,
             verdict: &self.verdict,
         })
     }
 
     fn story(&self) -> anyhow::Result<&Story> {
         self.plan.story(&self.planned).context("the plan has not the cell's story")
-    }
-
-    fn played(&self) -> anyhow::Result<&CellRecord> {
-        self.record.cells.get(&self.planned.id).context("the cell was not played")
     }
 }
 

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::case::Case;
 use crate::bundle::Replays;
-use crate::cli::{matrix, places};
+use crate::cli::{judged, matrix, places};
 use crate::diagnose::Rulebook;
 use crate::interrupt;
 use crate::judge::Kind;
 use crate::plan::Plan;
 use crate::record::{self, Paths};
-use crate::report::{Insight, verdict_of};
+use crate::report::Outcome;
 use crate::run::Images;
 
 /// Plays it so many times into a run folder of its own, and counts what became of it.
@@ -28,12 +28,16 @@ pub(super) fn replay(
         anyhow::bail!("interrupted");
     }
     let paths = Paths::of(out)?;
-    let record = record::read(&paths.events())?.record;
+    let record = record::read(&paths)?.record;
     let rules = Rulebook::read(&places::knowledge())?;
-    let insight = Insight { rules: &rules, folder: paths.root() };
+    let outcomes = judged::outcomes(&paths, &plan, &record, &rules)?;
     let mut replays = Replays::default();
     for cell in &plan.cell {
-        let verdict = verdict_of(&plan, &record, cell, &insight);
+        // Of an interrupted run a cell may be missing.
+        let Some(Outcome { verdict, .. }) = outcomes.get(&cell.id) else {
+            replays.broken += 1;
+            continue;
+        };
         let count = match verdict.kind {
             Kind::Fail | Kind::KnownBug if verdict.step == case.verdict.step => &mut replays.alike,
             Kind::Fail | Kind::KnownBug => &mut replays.otherwise,

@@ -18,7 +18,7 @@ const LEVEL: i32 = 6;
 /// `reproduce-vm.sh` and `packages.txt`, as texts.
 pub(super) fn texts(case: &Case, daemon: bool) -> (String, String) {
     let host = &case.planned.host;
-    let facts = case.record.cells.get(&case.planned.id).and_then(|cell| cell.facts.get(&Role::Source));
+    let facts = case.played.facts.get(&Role::Source);
     let on_kvm = facts.is_some_and(|facts| facts.machine.contains("kvm"));
     let mut disks = vec![("criu", "opt/criu"), ("modules", "lib/modules")];
     if !case.lock.engines.is_empty() {

@@ -15,6 +15,9 @@ use super::machine::Running;
 /// How long a tiny guest may take under KVM. It takes about a second where KVM works.
 const DEADLINE: Duration = Duration::from_secs(15);
 
+/// Where KVM is, if it is.
+const KVM: &str = "/dev/kvm";
+
 /// How a guest's instructions are executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -62,25 +65,12 @@ pub fn probe(
     scratch: &Path,
     memory: &Path,
 ) -> (Accelerator, String) {
-    let kvm = Path::new("/dev/kvm");
-    if !kvm.exists() {
-        return (Accelerator::Tcg, "there is no /dev/kvm".to_owned());
+    if let Some(why_not) = no_kvm() {
+        return (Accelerator::Tcg, why_not);
     }
-    if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(kvm) {
-        return (Accelerator::Tcg, format!("/dev/kvm cannot be opened: {error}"));
-    }
-    let machine = nix::sys::utsname::uname().map(|it| it.version().to_string_lossy().into_owned());
-    let mut answer = Remembered {
-        qemu: program.version.clone(),
-        machine: machine.unwrap_or_default(),
-        kvm: std::fs::metadata(kvm).map(|it| format!("{:?}", it.modified().ok())).unwrap_or_default(),
-        accelerator: Accelerator::Tcg,
-        reason: String::new(),
-    };
-    let earlier =
-        std::fs::read(memory).ok().and_then(|bytes| serde_json::from_slice::<Remembered>(&bytes).ok());
+    let mut answer = Remembered::unanswered(&program.version);
     if let Some(Remembered { accelerator, reason, .. }) =
-        earlier.filter(|earlier| earlier.same_machine(&answer))
+        Remembered::read(memory).filter(|earlier| earlier.same_machine(&answer))
     {
         return (accelerator, format!("{reason} (remembered)"));
     }
@@ -92,7 +82,41 @@ pub fn probe(
     (answer.accelerator, answer.reason)
 }
 
+/// Why KVM need not even be tried.
+fn no_kvm() -> Option<String> {
+    if !Path::new(KVM).exists() {
+        return Some(format!("there is no {KVM}"));
+    }
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(KVM);
+    opened.err().map(|error| format!("{KVM} cannot be opened: {error}"))
+}
+
+/// The accelerator that was found out the last time on this very machine, whichever QEMU that was with.
+pub fn remembered(memory: &Path) -> Option<Accelerator> {
+    if no_kvm().is_some() {
+        return Some(Accelerator::Tcg);
+    }
+    let earlier = Remembered::read(memory)?;
+    earlier.same_machine(&Remembered::unanswered(&earlier.qemu)).then_some(earlier.accelerator)
+}
+
 impl Remembered {
+    /// The question, as it is asked on this machine.
+    fn unanswered(qemu: &str) -> Self {
+        let machine = nix::sys::utsname::uname().map(|it| it.version().to_string_lossy().into_owned());
+        Self {
+            qemu: qemu.to_owned(),
+            machine: machine.unwrap_or_default(),
+            kvm: std::fs::metadata(KVM).map(|it| format!("{:?}", it.modified().ok())).unwrap_or_default(),
+            accelerator: Accelerator::Tcg,
+            reason: String::new(),
+        }
+    }
+
+    fn read(memory: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(memory).ok()?).ok()
+    }
+
     fn same_machine(&self, other: &Self) -> bool {
         (&self.qemu, &self.machine, &self.kvm) == (&other.qemu, &other.machine, &other.kvm)
     }

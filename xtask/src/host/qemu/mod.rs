@@ -12,7 +12,7 @@ mod qmp;
 mod tsc;
 mod warm;
 
-pub use accelerator::{Accelerator, probe};
+pub use accelerator::{Accelerator, probe, remembered};
 pub use program::QemuProgram;
 pub use provider::{Notes, Qemu, Stack, command_line};
-pub use warm::WarmStates;
+pub use warm::{WarmStates, processor};

@@ -9,4 +9,4 @@ mod saved;
 mod states;
 
 pub(super) use saved::Saved;
-pub use states::WarmStates;
+pub use states::{WarmStates, processor};

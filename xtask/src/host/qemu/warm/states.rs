@@ -124,7 +124,7 @@ fn cold<T>(notes: &Notes, why: &str) -> Option<T> {
 }
 
 /// What a guest sees of this machine's processor under KVM.
-fn processor() -> String {
+pub fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let wanted = ["model name", "microcode", "flags"];
     let lines = text.split("\n\n").next().unwrap_or_default().lines();

@@ -1,0 +1,212 @@
+//! Earlier runs: which cells need not be played because one has played them, and what is kept for later ones.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+
+use super::Arguments;
+use super::stage::Judged;
+use crate::cli::{harness, places, stacks};
+use crate::diagnose::Rulebook;
+use crate::host::{self, Accelerator};
+use crate::install::{self, Cache, Lock};
+use crate::judge::Kind;
+use crate::model::{Event, Telling};
+use crate::plan::{Plan, PlannedCell};
+use crate::record::{self, CellRecord, Paths, RunFolder, RunRecord};
+use crate::report::{Insight, Outcome, outcome_of};
+use crate::results::{Common, Found, Inputs, Shelf};
+use crate::run::Images;
+
+/// The results of earlier runs, as far as they may stand for cells of this one.
+pub(super) struct Earlier<'a> {
+    plan: &'a Plan,
+    shelf: Shelf<'a>,
+    inputs: Inputs<'a>,
+    /// Which verdicts are taken.
+    takes: Takes,
+}
+
+/// Which earlier results are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    All,
+    /// The user wants to look at what fails, and that takes a guest.
+    Expected,
+    None,
+}
+
+impl<'a> Earlier<'a> {
+    /// `None` where no result of this run could stand for another's, nor the other way round: machines that are not
+    /// made of files that we know, faults on purpose, and replays that are to prove something.
+    pub(super) fn new(
+        arguments: &Arguments,
+        plan: &'a Plan,
+        lock: &'a Lock,
+        cache: &'a Cache,
+    ) -> anyhow::Result<Option<Self>> {
+        if plan.provider != "qemu" || plan.sabotage.is_some() || arguments.images != Images::None {
+            return Ok(None);
+        }
+        // Whoever has never booted a guest has no results either.
+        let Some(accelerator) = host::remembered(&cache.root().join(stacks::ACCELERATOR)) else {
+            return Ok(None);
+        };
+        let guest = places::root().join("guest");
+        let hashed = |folder: &str, endings: &[&str]| {
+            let folder = guest.join(folder);
+            install::hash_files(&folder, endings).with_context(|| format!("cannot read {}", folder.display()))
+        };
+        let common = Common {
+            harness: harness::identity()?.to_owned(),
+            agent: hashed("src", &["rs"])? + &hashed("src/wire", &["rs"])? + &hashed("", &["toml"])?,
+            workloads: hashed("workloads", &["c", "h", "sh"])?,
+            image: plan.image.as_deref().map(install::hash_file).transpose()?,
+            accelerator,
+            processor: (accelerator == Accelerator::Kvm).then(host::processor),
+            cold: arguments.cold,
+        };
+        let takes = match (arguments.fresh, arguments.keep_guests_on_failure) {
+            (true, _) => Takes::None,
+            (false, true) => Takes::Expected,
+            (false, false) => Takes::All,
+        };
+        Ok(Some(Self { plan, shelf: Shelf(cache), inputs: Inputs::new(plan, lock, &common), takes }))
+    }
+
+    /// Takes what an earlier run has played, and returns the cells that are left.
+    pub(super) fn take<'p>(
+        &self,
+        cells: Vec<&'p PlannedCell>,
+        folder: &RunFolder,
+        rules: &Rulebook,
+        judged: &Judged,
+        tell: &dyn Telling,
+    ) -> anyhow::Result<Vec<&'p PlannedCell>> {
+        if self.takes == Takes::None {
+            return Ok(cells);
+        }
+        let mut left = Vec::new();
+        let all = cells.len();
+        for cell in cells {
+            let found = self.inputs.key(cell).and_then(|key| Some((self.shelf.find(&key)?, key)));
+            let Some((found, key)) = found else {
+                left.push(cell);
+                continue;
+            };
+            let insight = Insight { rules, folder: folder.root() };
+            let Some(outcome) = self.taken(cell, &found, folder, &insight, judged.by.of(cell)) else {
+                left.push(cell);
+                continue;
+            };
+            let (at, seconds) = (found.started().to_owned(), found.seconds());
+            tell.tell(Event::CellTaken { cell: cell.id.clone(), at: at.clone(), seconds, key });
+            judged.put(cell, &at, outcome);
+        }
+        if left.len() < all {
+            eprintln!(
+                "{} of {all} cells were played before, with the same inputs: --fresh plays them again",
+                all - left.len()
+            );
+        }
+        Ok(left)
+    }
+
+    /// Lays a result into the run folder. `None`: it is not to be taken, or cannot be.
+    fn taken(
+        &self,
+        cell: &PlannedCell,
+        found: &Found,
+        folder: &Paths,
+        insight: &Insight<'_>,
+        by: &str,
+    ) -> Option<Outcome> {
+        let known = found.outcome(by).map(|outcome| outcome.clone().taken(self.plan, found.started()));
+        let unwanted =
+            |outcome: &Outcome| self.takes == Takes::Expected && !outcome.verdict.kind.is_expected();
+        if known.as_ref().is_some_and(unwanted) {
+            return None;
+        }
+        found.lay(folder, &cell.id).ok()?;
+        let logs = folder.cell_logs(&cell.id);
+        // What failed is looked at.
+        let lay_logs = || -> std::io::Result<()> {
+            record::unpack(&logs, &folder.cell(&cell.id))?;
+            std::fs::remove_file(&logs)
+        };
+        match known {
+            Some(outcome) => {
+                if outcome.verdict.kind != Kind::Pass {
+                    lay_logs().ok()?;
+                }
+                Some(outcome)
+            }
+            None => {
+                self.judged_anew(cell, found, folder, insight, &lay_logs).filter(|outcome| !unwanted(outcome))
+            }
+        }
+    }
+
+    /// What a result comes to that was judged by other rules, or by another harness.
+    fn judged_anew(
+        &self,
+        cell: &PlannedCell,
+        found: &Found,
+        folder: &Paths,
+        insight: &Insight<'_>,
+        lay_logs: &dyn Fn() -> std::io::Result<()>,
+    ) -> Option<Outcome> {
+        let mut told = RunRecord::default();
+        let (at, seconds) = (found.started().to_owned(), found.seconds());
+        told.take(&Event::CellTaken { cell: cell.id.clone(), at, seconds, key: String::new() });
+        let played = record::read_cell(folder, &told, &cell.id).ok()??;
+        let judge = || outcome_of(self.plan, Some(&played), cell, insight);
+        let outcome = judge();
+        if outcome.verdict.kind == Kind::Pass {
+            return Some(outcome);
+        }
+        // Why it failed is in its logs.
+        lay_logs().ok()?;
+        Some(judge())
+    }
+
+    /// Keeps a result for later runs, where it says something of the cell and not of this machine's hour.
+    pub(super) fn keep(
+        &self,
+        paths: &Paths,
+        by: &str,
+        cell: &PlannedCell,
+        played: &CellRecord,
+        outcome: &Outcome,
+        tell: &dyn Telling,
+    ) {
+        if !self.stands(cell, played, outcome) {
+            return;
+        }
+        let Some(key) = self.inputs.key(cell) else { return };
+        let kept = self.shelf.put(&key, paths, &played.started, by, outcome).and_then(|()| self.shelf.trim());
+        if let Err(error) = kept {
+            tell.tell(Event::Note { text: format!("results cannot be kept for later runs: {error}") });
+        }
+    }
+
+    /// Whether the same inputs would come to the same. A failure that no rule explains is asked again, and so is
+    /// whatever ran into a deadline, unless the story wants it to.
+    fn stands(&self, cell: &PlannedCell, played: &CellRecord, outcome: &Outcome) -> bool {
+        let explained = outcome.cell.diagnosis.as_ref().is_some_and(|known| !known.is_empty());
+        let says_something = match outcome.verdict.kind {
+            Kind::Pass | Kind::Fixed | Kind::KnownBug => true,
+            Kind::Fail => explained,
+            Kind::Skip => played.unfit.is_none(),
+            Kind::Flaky | Kind::Broken => false,
+        };
+        let steps = self.plan.story(cell).map_or(&[][..], |story| &story.steps);
+        let wanted: BTreeSet<usize> =
+            (1..).zip(steps).filter(|(_, step)| step.hangs).map(|(number, _)| number).collect();
+        let hung = played
+            .steps
+            .iter()
+            .any(|step| !wanted.contains(&step.index) && step.commands.iter().any(|it| it.hang.is_some()));
+        says_something && !hung
+    }
+}

@@ -1,0 +1,122 @@
+//! The store itself: below each key a cell's record, its logs in one file, and what it came to.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::install::{Bound, Cache};
+use crate::model::CellId;
+use crate::record::{self, LOGS, Paths, RECORD};
+use crate::report::Outcome;
+
+/// The kind of entry that a result is in the cache.
+const KIND: &str = "result";
+/// What it came to.
+const RESULT: &str = "result.json";
+
+/// How much room results may take; one has 50 to 100 KiB. What was not used for the longest time goes first.
+const BOUND: Bound = Bound { bytes: 4 << 30, entries: 50_000 };
+
+/// The store.
+pub struct Shelf<'a>(pub &'a Cache);
+
+/// What is kept beside record and logs.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// What it was judged by.
+    by: String,
+    /// When it was played, RFC 3339, UTC.
+    started: String,
+    /// Wall time of the whole cell then.
+    seconds: f64,
+    outcome: Outcome,
+}
+
+/// A result that was found.
+#[derive(Debug)]
+pub struct Found {
+    folder: PathBuf,
+    kept: Kept,
+}
+
+impl Shelf<'_> {
+    /// The result under that key, if there is one that can be read.
+    pub fn find(&self, key: &str) -> Option<Found> {
+        let folder = self.0.find(KIND, key)?;
+        let kept = serde_json::from_slice(&fs::read(folder.join(RESULT)).ok()?).ok()?;
+        Some(Found { folder, kept })
+    }
+
+    /// Keeps what a cell of a run folder came to, which was judged by `by`.
+    ///
+    /// # Errors
+    /// When the file system refuses; nothing is kept then.
+    pub fn put(
+        &self,
+        key: &str,
+        paths: &Paths,
+        started: &str,
+        by: &str,
+        outcome: &Outcome,
+    ) -> io::Result<()> {
+        let cell = &outcome.cell.id;
+        let scratch = self.0.scratch().map_err(io::Error::other)?;
+        let folder = scratch.path().join(key);
+        fs::create_dir(&folder)?;
+        link(&paths.cell_record(cell), &folder.join(RECORD))?;
+        record::pack(&paths.cell(cell), &File::create(folder.join(LOGS))?)?;
+        let kept = Kept {
+            by: by.to_owned(),
+            started: started.to_owned(),
+            seconds: outcome.verdict.seconds.unwrap_or_default(),
+            outcome: outcome.clone(),
+        };
+        fs::write(folder.join(RESULT), serde_json::to_vec(&kept)?)?;
+        self.0.take_over(KIND, key, &folder).map_err(io::Error::other)
+    }
+
+    /// Removes what was not used for the longest time, where there is too much.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn trim(&self) -> io::Result<()> {
+        self.0.trim(KIND, BOUND).map_err(io::Error::other)
+    }
+}
+
+impl Found {
+    /// When it was played, RFC 3339, UTC.
+    pub fn started(&self) -> &str {
+        &self.kept.started
+    }
+
+    /// Wall time of the whole cell then, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.kept.seconds
+    }
+
+    /// What it came to, where it was judged by the same.
+    pub fn outcome(&self, by: &str) -> Option<&Outcome> {
+        (self.kept.by == by).then_some(&self.kept.outcome)
+    }
+
+    /// Lays its record, and its logs in one file, into a run folder.
+    ///
+    /// # Errors
+    /// When the file system refuses, or the result has been cleared away.
+    pub fn lay(&self, paths: &Paths, cell: &CellId) -> io::Result<()> {
+        let folder = record::room_for(paths, cell)?;
+        for name in [RECORD, LOGS] {
+            link(&self.folder.join(name), &folder.join(name))?;
+        }
+        Ok(())
+    }
+}
+
+/// Neither of the two is ever written to again: a second name costs nothing, and outlives the first.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    // Another file system, or one without links.
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(|_| ()))
+}
