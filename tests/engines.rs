@@ -10,7 +10,7 @@ fn runc_and_docker_pass_three_stories() {
     }
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let output = xtask().args(["matrix", "engines-smoke", "--out"]).arg(&out).output().unwrap();
+    let output = xtask().args(["matrix", "engines-smoke", "--fresh", "--out"]).arg(&out).output().unwrap();
     let cells = cells(&out, &output);
     assert_eq!(cells.len(), 6, "{cells:#?}");
     for cell in &cells {
@@ -54,7 +54,16 @@ fn an_image_of_ones_own() {
     let (out, image) = (folder.path().join("run"), folder.path().join("image.tar"));
     saved_image(&image);
     let mut command = xtask();
-    command.args(["matrix", "engines-smoke", "--engine", "runc@1.1.15", "--scenario", "self", "--image"]);
+    command.args([
+        "matrix",
+        "engines-smoke",
+        "--fresh",
+        "--engine",
+        "runc@1.1.15",
+        "--scenario",
+        "self",
+        "--image",
+    ]);
     let output = command.arg(&image).arg("--out").arg(&out).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let cell = std::fs::read_dir(out.join("cells")).unwrap().next().unwrap().unwrap().path();

@@ -9,6 +9,7 @@ mod agent;
 mod as_is;
 mod cli;
 mod containers;
+mod earlier;
 mod engines;
 mod knowledge;
 mod known_bugs;

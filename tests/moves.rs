@@ -11,7 +11,7 @@ fn kernels_and_processors_both_ways() {
     }
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let output = xtask().args(["matrix", "moves-smoke", "--out"]).arg(&out).output().unwrap();
+    let output = xtask().args(["matrix", "moves-smoke", "--fresh", "--out"]).arg(&out).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     let cells = cells(&out, &output);
     assert_eq!(cells.len(), 16, "{cells:#?}");

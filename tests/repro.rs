@@ -48,7 +48,7 @@ fn a_bundle_says_whether_it_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let (run, out) = (folder.path().join("run"), folder.path().join("bundle"));
     let played = xtask()
-        .args(["matrix", "--kernel", "7.2", "--userland", "bookworm", "--criu", "3.17.1"])
+        .args(["matrix", "--fresh", "--kernel", "7.2", "--userland", "bookworm", "--criu", "3.17.1"])
         .args(["--engine", "criu", "--scenario", "counter", "--out"])
         .arg(&run)
         .assert();

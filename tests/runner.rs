@@ -11,7 +11,7 @@ use xtask::host::{CameUp, Host, Launch, LaunchError, Provider};
 use xtask::judge::{Kind, Verdict, judge};
 use xtask::model::{Exit, Finished, HostAsk, Lost, Workload};
 use xtask::plan::{Plan, PlannedCell};
-use xtask::record::RunRecord;
+use xtask::record::{PassingLogs, RunRecord};
 use xtask::run::{CellRun, Images};
 use xtask::scenario::{Library, Story};
 
@@ -125,6 +125,7 @@ fn played(provider: &Scripted) -> (Verdict, RunRecord) {
         cpus: 1,
         image: None,
         sabotage: None,
+        passing_logs: PassingLogs::Keep,
         cell: vec![cell.clone()],
         skipped: Vec::new(),
         known_bug: Vec::new(),

@@ -31,6 +31,15 @@ pub(crate) fn cells(run: &Path, output: &Output) -> Vec<serde_json::Value> {
     report["cells"].as_array().unwrap().clone()
 }
 
+/// The records of all cells of a run, one behind the other.
+#[track_caller]
+pub(crate) fn everything_told(run: &Path) -> String {
+    let files = walk(&run.join("cells")).into_iter().filter(|path| path.ends_with("events.jsonl.zst"));
+    files
+        .map(|path| String::from_utf8(zstd::decode_all(fs::File::open(path).unwrap()).unwrap()).unwrap())
+        .collect()
+}
+
 /// What is left of a cell, for whoever sees only what a test prints: the ends of its logs, and where it hung.
 pub(crate) fn evidence(run: &Path, cell: &serde_json::Value) -> String {
     let folder = run.join("cells").join(cell["id"].as_str().unwrap());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use xtask::process;
 
-use crate::support::{cells, evidence, xtask};
+use crate::support::{cells, everything_told, evidence, xtask};
 
 /// Whether machines may be made; where not, the test says so and is over.
 fn machines() -> bool {
@@ -37,7 +37,7 @@ fn two_stories_pass_and_the_machines_are_gone() {
         assert_eq!(verdict, (&"pass".into(), &"vagrant".into()), "{}", evidence(&out, cell));
         assert!(cell["kernel"]["observed"].as_str().unwrap().starts_with("6.12."), "{cell:#}");
     }
-    let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
+    let events = everything_told(&out);
     assert!(
         events.contains(r#""came_up":"woken""#) && events.contains("Vagrant's vg-2, libvirt"),
         "{events}"

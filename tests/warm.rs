@@ -16,7 +16,7 @@ use xtask::model::{Command, HostAsk, Role};
 use xtask::plan::Profile;
 
 use crate::repro::ask;
-use crate::support::{guests, xtask};
+use crate::support::{everything_told, guests, xtask};
 
 /// A provider of guests of one kernel, and the cache that its states are in.
 struct Stage {
@@ -255,7 +255,7 @@ fn play(more: &[&str]) -> (BTreeMap<String, String>, Vec<&'static str>) {
     let out = folder.path().join("run");
     let mut command = xtask();
     command
-        .args(["matrix", "--kernel", "6.12", "--userland", "bookworm", "--criu", "4.1.1"])
+        .args(["matrix", "--fresh", "--kernel", "6.12", "--userland", "bookworm", "--criu", "4.1.1"])
         .args(["--scenario", "counter", "--scenario", "migrate"])
         .args(more)
         .arg("--out")
@@ -267,7 +267,7 @@ fn play(more: &[&str]) -> (BTreeMap<String, String>, Vec<&'static str>) {
     let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let cells = report["cells"].as_array().unwrap();
     let verdicts = cells.iter().map(|cell| (word(&cell["id"]), word(&cell["verdict"]))).collect();
-    let events = fs::read_to_string(out.join("events.jsonl")).unwrap();
+    let events = everything_told(&out);
     let ways = ["woken", "booted"];
     let came_up = events
         .lines()

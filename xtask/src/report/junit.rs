@@ -62,6 +62,9 @@ fn case(host: &str, cell: &Cell) -> TestCase {
     let mut case = TestCase::new(name(cell), status(cell, &stage, reason));
     case.set_classname(host);
     case.set_time(Duration::try_from_secs_f64(cell.seconds.unwrap_or(0.0)).unwrap_or_default());
+    if let Some(at) = &cell.taken {
+        case.add_property(("taken from an earlier run", at.as_str()));
+    }
     if !cell.logs.is_empty() {
         case.set_system_out(cell.logs.join("\n"));
     }

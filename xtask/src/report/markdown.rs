@@ -7,7 +7,7 @@ use super::matrix::{Group, Matrix, Shown};
 use super::measured::{TITLE, measured};
 use super::neighbours::Neighbours;
 use super::style::printable;
-use super::table::{INCOMPLETE, SECTIONS};
+use super::table::{INCOMPLETE, SECTIONS, taken};
 use super::versions::versions;
 use super::{Report, Style};
 use crate::judge::Kind;
@@ -51,7 +51,7 @@ fn summary(report: &Report) -> String {
     let counts: Vec<String> = counts.map(|(kind, count)| format!("{count} {kind}")).collect();
     let date = report.run.started.as_deref().map_or(String::new(), |at| format!(", run of {at}"));
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
-    format!("**{}{counts}**{date}.", counted(report.cells.len()))
+    format!("**{}{counts}**{}{date}.", counted(report.cells.len()), taken(report))
 }
 
 fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group) {

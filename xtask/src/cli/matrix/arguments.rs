@@ -70,7 +70,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Take up an interrupted run: the one in DIR, or the newest
-    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "fresh", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "image", "sabotage", "passing_logs", "to_kernel", "to_userland", "to_criu", "to_engine", "to_cpu"])]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["out", "locked", "repeat", "kernel", "userland", "criu", "engine", "cpu", "scenario", "image", "sabotage", "passing_logs", "to_kernel", "to_userland", "to_criu", "to_engine", "to_cpu"])]
     #[expect(clippy::option_option, reason = "absent, without a folder, and with one are three things")]
     pub(super) resume: Option<Option<PathBuf>>,
     /// Hold the run against an earlier one: a run folder, or its report.json. The exit status is then 1 only for a
