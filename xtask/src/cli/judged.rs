@@ -19,8 +19,30 @@ pub(super) fn outcomes(
     record: &RunRecord,
     rules: &Rulebook,
 ) -> anyhow::Result<BTreeMap<CellId, Outcome>> {
+    Ok(judged(paths, plan, record, rules)?.outcomes)
+}
+
+/// Outcomes with what they were judged by.
+pub(super) struct Judged {
+    pub(super) outcomes: BTreeMap<CellId, Outcome>,
+    pub(super) by: JudgedBy,
+    /// Whether one was judged anew.
+    pub(super) anew: bool,
+}
+
+/// The same, with what they were judged by.
+///
+/// # Errors
+/// As [`outcomes`].
+pub(super) fn judged(
+    paths: &Paths,
+    plan: &Plan,
+    record: &RunRecord,
+    rules: &Rulebook,
+) -> anyhow::Result<Judged> {
     let by = JudgedBy::new(plan, harness::identity()?, &harness::rules()?);
     let mut outcomes = read_outcomes(&paths.outcomes(), plan, &by, record);
+    let before = outcomes.len();
     let insight = Insight { rules, folder: paths.root() };
     for cell in &plan.cell {
         if outcomes.contains_key(&cell.id) {
@@ -30,5 +52,6 @@ pub(super) fn outcomes(
             outcomes.insert(cell.id.clone(), outcome_of(plan, Some(&played), cell, &insight));
         }
     }
-    Ok(outcomes)
+    let anew = outcomes.len() > before;
+    Ok(Judged { outcomes, by, anew })
 }

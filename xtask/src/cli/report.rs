@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{judged, places};
+use super::judged::{self, Judged};
+use super::places;
 use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::plan::Plan;
 use crate::record::{self, FolderError, Paths, RunFolder};
-use crate::report::{self, Diff, Format, Report, Style, gather};
+use crate::report::{self, Diff, Format, Report, Style, gather, render_outcomes};
 use crate::toml_file::Source;
 
 #[derive(Debug, Args)]
@@ -36,13 +37,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => record::newest(&places::runs())?,
     };
     let paths = Paths::of(&folder)?;
-    let report = gathered(&paths)?;
+    let (report, outcomes) = gathered(&paths)?;
     let baseline = arguments.baseline.as_deref().map(load).transpose()?;
     let diff = baseline.as_ref().map(|baseline| (baseline, Diff::of(baseline, &report)));
     // A run that is under way writes its own in the end.
     match RunFolder::open(&folder) {
         Ok(held) => {
             write_reports(&report, &held)?;
+            if let Some(outcomes) = outcomes {
+                held.put(&held.outcomes(), &outcomes)?;
+            }
             if let Some((baseline, diff)) = &diff {
                 write_diff(diff, baseline, &report, &held)?;
             }
@@ -70,21 +74,23 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::against(&diff, &report))
 }
 
-fn gathered(paths: &Paths) -> anyhow::Result<Report> {
+/// The report, and what is to be kept of the judging, where there was any.
+fn gathered(paths: &Paths) -> anyhow::Result<(Report, Option<Vec<u8>>)> {
     let read = record::read(paths)?;
     if let Some(torn) = read.torn {
         eprintln!("note: {torn}");
     }
     let plan = read_plan(&paths.plan())?;
     let rules = Rulebook::read(&places::knowledge())?;
-    let outcomes = judged::outcomes(paths, &plan, &read.record, &rules)?;
-    Ok(gather(&plan, &read.record, &outcomes))
+    let Judged { outcomes, by, anew } = judged::judged(paths, &plan, &read.record, &rules)?;
+    let kept = anew.then(|| render_outcomes(&plan, &by, &read.record, &outcomes)).transpose()?;
+    Ok((gather(&plan, &read.record, &outcomes), kept))
 }
 
 /// The report of a run folder, made from its record, or the one that a file holds.
 pub(super) fn load(path: &Path) -> anyhow::Result<Report> {
     if path.is_dir() {
-        return gathered(&Paths::of(path)?);
+        return Ok(gathered(&Paths::of(path)?)?.0);
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let report: Report =

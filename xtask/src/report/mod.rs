@@ -31,6 +31,6 @@ pub use format::{Format, FormatError};
 pub use gather::{Outcome, gather, outcome_of};
 pub use input::{Cell, Criu, Destination, Engine, Kernel, Report, Run, Userland};
 pub use neighbours::beside;
-pub use outcomes::{JudgedBy, OutcomesFile, read_outcomes};
+pub use outcomes::{JudgedBy, OutcomesFile, read_outcomes, render_outcomes};
 pub use progress::Progress;
 pub use style::{Style, terminal_width};

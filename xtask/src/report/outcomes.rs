@@ -62,11 +62,36 @@ impl OutcomesFile {
 
     /// Adds a line. What could not be written is judged again: nothing rests on it.
     pub fn put(&self, by: &str, started: &str, outcome: &Outcome) {
-        let line = Line { by: by.to_owned(), started: started.to_owned(), outcome };
-        let Ok(mut text) = serde_json::to_vec(&line) else { return };
-        text.push(b'\n');
+        let Ok(text) = line(by, started, outcome) else { return };
         let _judged_again = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&text);
     }
+}
+
+/// One line of the file, whole.
+fn line(by: &str, started: &str, outcome: &Outcome) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = serde_json::to_vec(&Line { by: by.to_owned(), started: started.to_owned(), outcome })?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// The whole file of these outcomes of cells that have ended.
+///
+/// # Errors
+/// When a value has no form in JSON.
+pub fn render_outcomes(
+    plan: &Plan,
+    by: &JudgedBy,
+    record: &RunRecord,
+    outcomes: &BTreeMap<CellId, Outcome>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = Vec::new();
+    for cell in &plan.cell {
+        let told = record.cells.get(&cell.id).filter(|told| told.has_ended());
+        if let (Some(told), Some(outcome)) = (told, outcomes.get(&cell.id)) {
+            text.extend(line(by.of(cell), &told.started, outcome)?);
+        }
+    }
+    Ok(text)
 }
 
 /// The outcomes in a file that still hold, by the cell. A file that is not there has none; a line that cannot be read
