@@ -13,6 +13,7 @@ mod judged;
 mod matrix;
 mod own_engine;
 mod places;
+mod profile;
 mod report;
 mod repro;
 mod rules;

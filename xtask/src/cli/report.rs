@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::judged::{self, Judged};
-use super::places;
+use super::{places, profile};
 use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::plan::Plan;
@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// In which forms
     #[arg(long, value_delimiter = ',', default_value = "text")]
     format: Vec<Format>,
+    /// Tell where the time went: a table, and trace.json in the run folder for Perfetto or chrome://tracing
+    #[arg(long)]
+    profile: bool,
     /// Hold it against an earlier run, as `matrix --baseline` does: a run folder, or its report.json
     #[arg(long, value_name = "REPORT")]
     baseline: Option<PathBuf>,
@@ -40,21 +43,23 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (report, outcomes) = gathered(&paths)?;
     let baseline = arguments.baseline.as_deref().map(load).transpose()?;
     let diff = baseline.as_ref().map(|baseline| (baseline, Diff::of(baseline, &report)));
-    // A run that is under way writes its own in the end.
-    match RunFolder::open(&folder) {
-        Ok(held) => {
-            write_reports(&report, &held)?;
-            if let Some(outcomes) = outcomes {
-                held.put(&held.outcomes(), &outcomes)?;
-            }
-            if let Some((baseline, diff)) = &diff {
-                write_diff(diff, baseline, &report, &held)?;
-            }
-        }
+    let held = match RunFolder::open(&folder) {
+        Ok(held) => Some(held),
+        // A run that is under way writes its own in the end.
         Err(FolderError::InUse { .. }) => {
             eprintln!("note: the run is under way; this is how far it has come");
+            None
         }
         Err(error) => return Err(error.into()),
+    };
+    if let Some(held) = &held {
+        write_reports(&report, held)?;
+        if let Some(outcomes) = outcomes {
+            held.put(&held.outcomes(), &outcomes)?;
+        }
+        if let Some((baseline, diff)) = &diff {
+            write_diff(diff, baseline, &report, held)?;
+        }
     }
     let code = ExitCode::from_report(&report);
     let mut shown = report.clone();
@@ -65,6 +70,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let style = super::style_of(std::io::stdout().as_fd());
     for format in &arguments.format {
         print!("{}", format.render(&shown, &style, paths.root())?);
+    }
+    if arguments.profile {
+        profile::tell(&paths, held.as_ref(), &record::read(&paths)?.record)?;
     }
     let Some((_, diff)) = diff else { return Ok(code) };
     // JSON and XML go to other tools, which want one document: the diff is in the run folder.

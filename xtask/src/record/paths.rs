@@ -91,6 +91,11 @@ impl Paths {
         self.0.join("outcomes.jsonl")
     }
 
+    /// Where the time went, for programs that draw it.
+    pub fn trace(&self) -> PathBuf {
+        self.0.join("trace.json")
+    }
+
     /// The report that other tools read.
     pub fn report_json(&self) -> PathBuf {
         self.0.join("report.json")

@@ -102,6 +102,9 @@ pub(in crate::cli) struct Arguments {
     /// Boot every guest, where else it is woken from the saved state of one that has booted
     #[arg(long)]
     pub(super) cold: bool,
+    /// Tell where the time went: a table, and trace.json in the run folder for Perfetto or chrome://tracing
+    #[arg(long = "profile")]
+    pub(super) profile_time: bool,
     /// Print the plan, and do nothing
     #[arg(long)]
     pub(super) dry_run: bool,

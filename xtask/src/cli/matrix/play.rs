@@ -11,7 +11,7 @@ use super::earlier::Earlier;
 use super::stage::{Judged, Stage};
 use super::{Arguments, vagrant};
 use crate::cli::stacks::{self, Installed};
-use crate::cli::{harness, judged, places, report, style_of};
+use crate::cli::{harness, judged, places, profile, report, style_of};
 use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::host::{Local, Provider, Ssh, WarmStates};
@@ -97,6 +97,9 @@ pub(super) fn play(
     let report = gather(plan, &record, &outcomes);
     print!("{}", Format::Text.render(&report, &style_of(std::io::stdout().as_fd()), folder.root())?);
     report::write_reports(&report, &folder)?;
+    if arguments.profile_time {
+        profile::tell(&folder, Some(&folder), &record)?;
+    }
     let diff = baseline.map(|baseline| (baseline, Diff::of(baseline, &report)));
     if let Some((baseline, diff)) = &diff {
         print!("\n{}", Format::Text.render_diff(diff, &style_of(std::io::stdout().as_fd()))?);
