@@ -10,6 +10,7 @@ mod explain;
 mod hosts;
 mod matrix;
 mod own_engine;
+mod parts;
 mod places;
 mod report;
 mod repro;

@@ -10,6 +10,6 @@ mod remote;
 mod vagrant;
 
 pub use as_is::{Local, Ssh, SshError};
-pub use provider::{CameUp, Host, Launch, LaunchError, Preparation, Provider, Put};
+pub use provider::{CameUp, Host, Launch, LaunchError, Preparation, Provider, Put, Shelf};
 pub use qemu::{Accelerator, Notes, Qemu, QemuProgram, Stack, WarmStates, command_line, probe};
 pub use vagrant::{Boot, Fleet, Machine, Machines, Stay, Vagrant, VagrantError};

@@ -66,5 +66,5 @@ pub use userland::Userland;
 pub use vagrant_box::VagrantBox;
 pub use workshop::Workshop;
 
-pub(crate) use cache::{hash_file, key};
+pub(crate) use cache::{hash_file, key, write_whole};
 pub(crate) use workshop::free_mib;

@@ -3,6 +3,7 @@
 mod cause;
 mod diagnosed;
 mod diff;
+mod estimate;
 mod explained;
 mod format;
 mod gather;
@@ -25,6 +26,7 @@ pub(crate) mod sample;
 
 pub use diagnosed::Insight;
 pub use diff::{Change, Changed, Diff, VersionChange, baseline};
+pub use estimate::Expected;
 pub use explained::explained;
 pub use format::{Format, FormatError};
 pub use gather::{gather, verdict_of};

@@ -1,6 +1,8 @@
 //! `matrix`: plan, resolve, then play.
 
 mod arguments;
+mod durations;
+mod order;
 mod play;
 mod vagrant;
 

@@ -9,17 +9,19 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::durations::{self, Durations};
+use super::order::Order;
 use super::{Arguments, vagrant};
-use crate::cli::stacks::{self, Installed};
+use crate::cli::stacks::{self, Builder, Installed};
 use crate::cli::{places, report, style_of};
 use crate::diagnose::Rulebook;
 use crate::engine;
 use crate::exit_code::ExitCode;
-use crate::host::{Host, Local, Provider, Ssh, WarmStates};
+use crate::host::{Host, Local, Provider, Shelf, Ssh, WarmStates};
 use crate::install::{Cache, Lock};
 use crate::interrupt;
 use crate::judge::Verdict;
-use crate::model::{Event, HostAsk, Role, Telling, Workload};
+use crate::model::{Event, Role, Telling, Workload};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
 use crate::report::{Diff, Format, Insight, Progress, Report, gather, verdict_of};
@@ -52,7 +54,9 @@ pub(super) fn play(
     let done: BTreeSet<_> = past.finished_cells().cloned().collect();
     let left: Vec<&PlannedCell> = plan.cell.iter().filter(|cell| !done.contains(&cell.id)).collect();
     let record = Mutex::new(past);
-    let progress = Progress::new(left.len(), style_of(std::io::stderr().as_fd()));
+    let durations = Durations::read(cache);
+    let order = Order::new(plan, &left, arguments.jobs, &durations);
+    let progress = Progress::new(left.len(), order.expected(), style_of(std::io::stderr().as_fd()));
     let tee = Tee(vec![&recorder, &record, &progress]);
     tee.tell(Event::RunStarted {
         format: Event::FORMAT,
@@ -62,7 +66,8 @@ pub(super) fn play(
         resumed: resumed.is_some(),
     });
     let note = |text: String| tee.tell(Event::Note { text });
-    let ready = make_ready(arguments, plan, lock, cache, &note)?;
+    durations.complaint.into_iter().for_each(&note);
+    let (ready, builder) = make_ready(arguments, plan, lock, cache, &note, &order)?;
     let stage = Stage {
         arguments,
         plan,
@@ -74,10 +79,7 @@ pub(super) fn play(
         progress: &progress,
         tell: &tee,
     };
-    // A machine that is taken as it is is one, and its cells would see each other.
-    let jobs = if plan.provider == "qemu" { arguments.jobs } else { Some(1) };
-    let jobs = jobs.unwrap_or_else(|| stacks::default_jobs(plan));
-    run::play_all(left.len(), jobs, &|index| stage.play_cell(left[index]));
+    order.play(builder, &|index| stage.play_cell(left[index]));
     let complete = {
         let record = record.lock().unwrap_or_else(PoisonError::into_inner);
         let ended: BTreeSet<_> = record.finished_cells().collect();
@@ -90,6 +92,9 @@ pub(super) fn play(
         return Ok(ExitCode::Broken);
     }
     let record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = durations::remember(cache, plan, &left, &record, &|text| eprintln!("{text}")) {
+        eprintln!("how long the cells took is not kept: {error}");
+    }
     let report = gather(plan, &record, &Insight { rules: &rules, folder: folder.root() });
     print!("{}", Format::Text.render(&report, &style_of(std::io::stdout().as_fd()), folder.root())?);
     report::write_reports(&report, &folder)?;
@@ -112,18 +117,20 @@ pub(super) fn play(
 pub(super) struct Ready {
     pub(super) provider: Box<dyn Provider>,
     pub(super) files: BTreeMap<String, PathBuf>,
-    pub(super) unfit: BTreeMap<HostAsk, String>,
+    pub(super) unfit: Shelf<String>,
 }
 
-fn make_ready(
+/// The builder makes the stacks of QEMU's cells while others are played; other providers want theirs at once.
+fn make_ready<'a>(
     arguments: &Arguments,
     plan: &Plan,
-    lock: &Lock,
-    cache: &Cache,
-    note: &(dyn Fn(String) + Sync),
-) -> anyhow::Result<Ready> {
+    lock: &'a Lock,
+    cache: &'a Cache,
+    note: &'a (dyn Fn(String) + Sync),
+    order: &Order<'_>,
+) -> anyhow::Result<(Ready, Option<Builder<'a>>)> {
     if plan.provider == "vagrant" {
-        return vagrant::ready(arguments, plan, lock, cache, note);
+        return Ok((vagrant::ready(arguments, plan, lock, cache, note)?, None));
     }
     if plan.provider != "qemu" {
         let stacks::Luggage { agent, crius, files } =
@@ -135,12 +142,12 @@ fn make_ready(
             note(Local::NOTICE.to_owned());
             Box::new(Local { agent, crius })
         };
-        return Ok(Ready { provider, files, unfit: BTreeMap::new() });
+        return Ok((Ready { provider, files, unfit: Shelf::default() }, None));
     }
-    let Installed { mut provider, files, unfit } =
-        stacks::install(plan, lock, cache, arguments.offline, note)?;
+    let (Installed { mut provider, files, unfit }, builder) =
+        stacks::begin_install(plan, lock, cache, arguments.offline, note, order.hosts())?;
     provider.warm = if arguments.cold { None } else { Some(WarmStates::new(Cache::open()?)) };
-    Ok(Ready { provider: Box::new(provider), files, unfit })
+    Ok((Ready { provider: Box::new(provider), files, unfit }, Some(builder)))
 }
 
 fn open_folder(
@@ -198,7 +205,7 @@ impl Stage<'_> {
             tell: self.tell,
         };
         if let Some(reason) = cell.hosts().find_map(|host| self.ready.unfit.get(host)) {
-            run.skip(reason);
+            run.skip(&reason);
             self.progress.judged(&cell.id, &self.verdict(cell));
             return ControlFlow::Continue(());
         }
