@@ -30,7 +30,7 @@ pub struct Plan {
     /// What goes wrong on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sabotage: Option<Sabotage>,
-    /// The cells, in the order in which they are begun.
+    /// The cells, in the order of the axes. In which order they are begun is the schedule's to say.
     #[serde(default)]
     pub cell: Vec<PlannedCell>,
     /// What is left out.

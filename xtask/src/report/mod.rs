@@ -1,5 +1,6 @@
 //! What people and other tools read of a run: one exporter a file. Knows cells and verdicts, not hosts.
 
+mod bar;
 mod cause;
 mod diagnosed;
 mod diff;
