@@ -61,7 +61,7 @@ impl Estimate {
         let others = self.left.saturating_sub(known.len() + begun.len());
         let all = known.iter().chain(&begun).sum::<f64>() + mean * others as f64;
         let longest = known.iter().copied().fold(0.0, f64::max);
-        let seconds = (all / self.at_a_time.clamp(1, self.left) as f64).max(longest);
+        let seconds = (all / self.at_a_time.max(1) as f64).max(longest);
         Duration::try_from_secs_f64(seconds).ok()
     }
 }

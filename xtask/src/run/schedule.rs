@@ -81,6 +81,8 @@ struct Cell {
 struct Stack<S> {
     key: S,
     ready: bool,
+    /// Whether a cell of it was played in an earlier run.
+    played: bool,
     /// Whether a cell of it was begun: its state is in the page cache.
     begun: bool,
     /// Its cells that are not begun yet, the longest first.
@@ -99,11 +101,12 @@ impl<S: PartialEq> Schedule<S> {
         let (mut cells, mut stacks) = (Vec::new(), Vec::<Stack<S>>::new());
         for (index, task) in tasks.into_iter().enumerate() {
             let Task { stack: key, takes, seconds } = task;
-            let seconds = seconds.unwrap_or(unknown);
+            let (played, seconds) = (seconds.is_some(), seconds.unwrap_or(unknown));
             let stack = stacks.iter().position(|stack| stack.key == key).unwrap_or_else(|| {
-                stacks.push(Stack { key, ready: false, begun: false, left: Vec::new(), seconds: 0.0 });
+                stacks.push(Stack::new(key));
                 stacks.len() - 1
             });
+            stacks[stack].played |= played;
             stacks[stack].left.push(index);
             stacks[stack].seconds += seconds;
             cells.push(Cell { stack, takes, seconds });
@@ -136,11 +139,20 @@ impl<S: PartialEq> Schedule<S> {
         usize::try_from(fit).unwrap_or(usize::MAX).clamp(1, self.cells.len().max(1))
     }
 
-    /// The stacks in the order in which they are wanted: the most work first.
+    /// The stacks in the order in which they are built: the most work first, but before all others those that were
+    /// played in an earlier run. Their files are likely to be there, and cells of theirs can be played while what is
+    /// new is made.
     pub fn wanted(&self) -> Vec<&S> {
-        let mut order: Vec<&Stack<S>> = self.stacks.iter().collect();
-        order.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-        order.into_iter().map(|stack| &stack.key).collect()
+        self.build_order().into_iter().map(|at| &self.stacks[at].key).collect()
+    }
+
+    fn build_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.stacks.len()).filter(|at| !self.stacks[*at].ready).collect();
+        order.sort_by(|a, b| {
+            let (a, b) = (&self.stacks[*a], &self.stacks[*b]);
+            b.played.cmp(&a.played).then(b.seconds.total_cmp(&a.seconds))
+        });
+        order
     }
 
     /// Whether every cell was begun.
@@ -153,11 +165,9 @@ impl<S: PartialEq> Schedule<S> {
     where
         S: Clone,
     {
-        let open = self.stacks.iter().enumerate().filter(|(_, stack)| !stack.ready);
-        // The first of those with the most work.
-        let (at, stack) = open.min_by(|(_, a), (_, b)| b.seconds.total_cmp(&a.seconds))?;
+        let at = *self.build_order().first()?;
         self.building = Some(at);
-        Some(stack.key.clone())
+        Some(self.stacks[at].key.clone())
     }
 
     /// Cells of the stack that was being built can be begun.
@@ -204,6 +214,12 @@ impl<S: PartialEq> Schedule<S> {
     pub(super) fn end(&mut self, cell: usize) {
         self.taken = self.taken.minus(self.cells[cell].takes);
         self.playing -= 1;
+    }
+}
+
+impl<S> Stack<S> {
+    fn new(key: S) -> Self {
+        Self { key, ready: false, played: false, begun: false, left: Vec::new(), seconds: 0.0 }
     }
 }
 
@@ -320,9 +336,8 @@ mod tests {
     }
 
     #[test]
-    fn stacks_are_built_by_their_work_and_only_ready_ones_are_begun() {
+    fn only_cells_of_ready_stacks_are_begun() {
         let mut schedule = Schedule::new(tasks("a1 b9 c5"), Room::ENDLESS);
-        assert_eq!(schedule.wanted(), [&'b', &'c', &'a']);
         assert_eq!(schedule.begin(None), None);
         assert_eq!(schedule.build(), Some('b'));
         assert_eq!(schedule.begin(None), None);
@@ -334,6 +349,21 @@ mod tests {
         schedule.built();
         assert_eq!(schedule.build(), None);
         assert_eq!([schedule.begin(None), schedule.begin(None)], [Some(2), Some(0)]);
+    }
+
+    #[rstest]
+    #[case::the_most_work_first("a1 b9 c5", &['b', 'c', 'a'])]
+    #[case::what_was_played_before_what_is_new("a b b c2 d9", &['d', 'c', 'b', 'a'])]
+    #[case::one_of_its_cells_will_do("a a b2 b", &['b', 'a'])]
+    fn build_order(#[case] cells: &str, #[case] due: &[char]) {
+        let mut schedule = Schedule::new(tasks(cells), Room::ENDLESS);
+        assert_eq!(schedule.wanted(), due.iter().collect::<Vec<_>>());
+        let mut built = Vec::new();
+        while let Some(stack) = schedule.build() {
+            built.push(stack);
+            schedule.built();
+        }
+        assert_eq!(built, due);
     }
 
     #[test]
