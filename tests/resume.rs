@@ -87,7 +87,10 @@ fn after_sigkill() {
         };
         events(&run).iter().filter(starts).count()
     };
-    assert_eq!((started("clone"), started("counter"), started("rollback")), (1, 2, 1));
+    // Which of them was cut short is a matter of how long they took in earlier runs.
+    let mut starts = ["clone", "counter", "rollback"].map(started);
+    starts.sort_unstable();
+    assert_eq!(starts, [1, 1, 2]);
     let set_aside = fs::read_dir(run.join("cells"))
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".interrupted-"));
