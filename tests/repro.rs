@@ -162,7 +162,7 @@ pub(crate) fn provider(ask: &HostAsk) -> (Qemu, PathBuf) {
     let qemu = Qemu {
         program: QemuProgram { argv: qemu.argv_prefix, env: qemu.env, version: qemu.version },
         accelerator: Accelerator::Tcg,
-        stacks: [(ask.clone(), Ok(stack))].into(),
+        stacks: std::collections::BTreeMap::from([(ask.clone(), Ok(stack))]).into(),
         warm: None,
         notes: Arc::default(),
     };

@@ -56,7 +56,7 @@ impl Stage {
         let provider = Qemu {
             program: QemuProgram { argv: qemu.argv_prefix, env: qemu.env, version: qemu.version },
             accelerator: Accelerator::Tcg,
-            stacks: BTreeMap::from([(ask.clone(), Ok(stack))]),
+            stacks: BTreeMap::from([(ask.clone(), Ok(stack))]).into(),
             warm: warm.then(states),
             notes: Arc::default(),
         };

@@ -12,6 +12,7 @@ mod hosts;
 mod judged;
 mod matrix;
 mod own_engine;
+mod parts;
 mod places;
 mod profile;
 mod report;

@@ -10,7 +10,7 @@ mod remote;
 mod vagrant;
 
 pub use as_is::{Local, Ssh, SshError};
-pub use provider::{CameUp, Host, Launch, LaunchError, Preparation, Provider, Put};
+pub use provider::{CameUp, Host, Launch, LaunchError, Preparation, Provider, Put, Shelf};
 pub use qemu::{
     Accelerator, Notes, Qemu, QemuProgram, Stack, WarmStates, command_line, probe, processor, remembered,
 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::guest::{Guest, ShellError};
 use crate::model::{Command, Exit, HostAsk, Lost, Role};
@@ -56,11 +57,57 @@ impl Launch<'_> {
         &self,
         all: &'a BTreeMap<HostAsk, Result<T, String>>,
     ) -> Result<&'a T, LaunchError> {
-        match all.get(self.ask) {
-            Some(Ok(it)) => Ok(it),
-            Some(Err(reason)) => Err(self.wrong(reason.clone())),
+        self.granted(all.get(self.ask).map(|it| it.as_ref().map_err(Clone::clone)))
+    }
+
+    /// The same, of what was looked up already.
+    ///
+    /// # Errors
+    /// Why nothing was.
+    pub fn granted<T>(&self, found: Option<Result<T, String>>) -> Result<T, LaunchError> {
+        match found {
+            Some(it) => it.map_err(|reason| self.wrong(reason)),
             None => Err(self.wrong("nothing was installed for it")),
         }
+    }
+}
+
+/// Something for each host, put there while others take what is there already. Clones are the same shelf.
+#[derive(Debug)]
+pub struct Shelf<T>(Arc<Mutex<BTreeMap<HostAsk, T>>>);
+
+impl<T: Clone> Shelf<T> {
+    /// Puts it there.
+    pub fn put(&self, host: &HostAsk, it: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone(), it);
+    }
+
+    /// What is there for a host.
+    pub fn get(&self, host: &HostAsk) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
+    }
+
+    /// All that is there now.
+    pub fn all(&self) -> BTreeMap<HostAsk, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<T> Clone for Shelf<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        BTreeMap::new().into()
+    }
+}
+
+impl<T> From<BTreeMap<HostAsk, T>> for Shelf<T> {
+    fn from(all: BTreeMap<HostAsk, T>) -> Self {
+        Self(Arc::new(Mutex::new(all)))
     }
 }
 

@@ -67,5 +67,5 @@ pub use userland::Userland;
 pub use vagrant_box::VagrantBox;
 pub use workshop::Workshop;
 
-pub(crate) use cache::{hash_file, hash_files, key};
+pub(crate) use cache::{hash_file, hash_files, key, write_whole};
 pub(crate) use workshop::free_mib;

@@ -34,7 +34,7 @@ pub struct Plan {
     /// What becomes of the logs of cells that pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub passing_logs: PassingLogs,
-    /// The cells, in the order in which they are begun.
+    /// The cells, in the order of the axes. In which order they are begun is the schedule's to say.
     #[serde(default)]
     pub cell: Vec<PlannedCell>,
     /// What is left out.

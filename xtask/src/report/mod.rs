@@ -1,8 +1,10 @@
 //! What people and other tools read of a run: one exporter a file. Knows cells and verdicts, not hosts.
 
+mod bar;
 mod cause;
 mod diagnosed;
 mod diff;
+mod estimate;
 mod explained;
 mod format;
 mod gather;
@@ -27,6 +29,7 @@ pub(crate) mod sample;
 
 pub use diagnosed::Insight;
 pub use diff::{Change, Changed, Diff, VersionChange, baseline};
+pub use estimate::Expected;
 pub use explained::explained;
 pub use format::{Format, FormatError};
 pub use gather::{Outcome, gather, outcome_of};

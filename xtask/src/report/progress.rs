@@ -3,15 +3,20 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::Style;
+use super::bar::{bar, words};
+use super::estimate::{Estimate, Expected};
 use super::style::printable;
 use crate::judge::{Kind, Verdict};
 use crate::model::{CellId, Event, Telling};
+
+/// Less is not worth a line.
+const SHORT: Duration = Duration::from_secs(10);
 
 /// Shows a run on standard error.
 pub struct Progress {
@@ -27,6 +32,10 @@ struct State {
     screen: Screen,
     /// While something else has the terminal: the lines that wait.
     waiting: Option<Vec<String>>,
+    /// The bar, which draws itself, looks at it too.
+    estimate: Arc<Mutex<Estimate>>,
+    /// The time left that was printed last.
+    told: Option<Duration>,
 }
 
 enum Screen {
@@ -36,17 +45,19 @@ enum Screen {
 
 impl Progress {
     /// For a run of `total` cells: those that are still to be played. A bar where the style is live.
-    pub fn new(total: usize, style: Style) -> Self {
+    pub fn new(total: usize, expected: Expected, style: Style) -> Self {
+        let estimate = Arc::new(Mutex::new(Estimate::new(total, expected)));
         let screen = if style.live {
-            Screen::Bar(bar(total, &style, ProgressDrawTarget::stderr()))
+            Screen::Bar(bar(total, &style, ProgressDrawTarget::stderr(), &estimate))
         } else {
             Screen::Lines(Box::new(io::stderr()))
         };
-        Self::on(screen, total, style)
+        Self::on(screen, total, estimate, style)
     }
 
-    fn on(screen: Screen, total: usize, style: Style) -> Self {
-        let state = State { running: Vec::new(), counts: [0; Kind::ALL.len()], screen, waiting: None };
+    fn on(screen: Screen, total: usize, estimate: Arc<Mutex<Estimate>>, style: Style) -> Self {
+        let (running, counts) = (Vec::new(), [0; Kind::ALL.len()]);
+        let state = State { running, counts, screen, waiting: None, estimate, told: None };
         Self { style, total, state: Mutex::new(state) }
     }
 
@@ -66,6 +77,8 @@ impl Progress {
             let line = self.line(done, cell, verdict);
             state.print(&line);
         }
+        state.estimate().ended(cell);
+        state.tell_left();
         state.draw();
     }
 
@@ -114,7 +127,11 @@ impl Telling for Progress {
         let mut state = self.lock();
         match event {
             Event::Note { text } => state.print(&format!("note: {}", printable(&text))),
-            Event::CellStarted { cell, .. } => state.running.push(cell),
+            Event::CellStarted { cell, .. } => {
+                state.estimate().started(cell.clone(), Instant::now());
+                state.tell_left();
+                state.running.push(cell);
+            }
             Event::CellEnded { cell, .. } => state.running.retain(|running| *running != cell),
             _ => return,
         }
@@ -155,6 +172,20 @@ impl State {
         }
     }
 
+    fn estimate(&self) -> MutexGuard<'_, Estimate> {
+        self.estimate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Among lines, the time left is told when it is known first, and each time that it has halved.
+    fn tell_left(&mut self) {
+        let Some(left) = self.estimate().left(Instant::now()) else { return };
+        let news = self.told.is_none_or(|told| left * 2 <= told);
+        if news && left >= SHORT && matches!(self.screen, Screen::Lines(_)) {
+            self.told = Some(left);
+            self.print(&format!("about {}", words(left)));
+        }
+    }
+
     /// Behind the bar: what needs a look, and which cells are running.
     fn draw(&self) {
         let Screen::Bar(bar) = &self.screen else { return };
@@ -169,32 +200,8 @@ impl State {
     }
 }
 
-fn bar(total: usize, style: &Style, target: ProgressDrawTarget) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-    let looks = ProgressStyle::with_template("{bar:20} {pos}/{len}, {left}{wide_msg}");
-    let looks = looks.unwrap_or_else(|_| ProgressStyle::default_bar());
-    let looks = looks.with_key("left", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-        let _ = out.write_str(&left(state.pos(), state.eta()));
-    });
-    bar.set_style(looks.progress_chars(if style.unicode { "━╸─" } else { "=>-" }));
-    bar.enable_steady_tick(Duration::from_secs(1));
-    bar
-}
-
-/// The time left; nobody knows it before the first cell has ended.
-fn left(done: u64, left: Duration) -> String {
-    match (done, left.as_secs()) {
-        (0, _) => "time left unknown".to_owned(),
-        (_, seconds @ 0..60) => format!("{seconds} s left"),
-        (_, seconds @ 60..3600) => format!("{} min left", seconds.div_ceil(60)),
-        (_, seconds) => format!("{} h {:02} min left", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use indicatif::TermLike;
 
     use super::*;
@@ -252,14 +259,25 @@ mod tests {
         }
     }
 
-    /// Two cells side by side: one passes, one fails.
-    fn play(progress: &Progress) {
-        let (one, two) = (sample::any_cell().id, sample::cell("clone", "6.1", "trixie", "4.3").id);
-        progress.tell(Event::Note { text: "no \u{1b}[31mKVM".into() });
-        for cell in [&one, &two] {
-            progress.tell(Event::CellStarted { cell: cell.clone(), at: String::new() });
-        }
-        let mut verdict = Verdict {
+    fn estimate(total: usize, expected: Expected) -> Arc<Mutex<Estimate>> {
+        Arc::new(Mutex::new(Estimate::new(total, expected)))
+    }
+
+    fn lines(total: usize, expected: Expected) -> (Kept, Progress) {
+        let kept = Kept::default();
+        let screen = Screen::Lines(Box::new(kept.clone()));
+        (kept, Progress::on(screen, total, estimate(total, expected), Style::FILE))
+    }
+
+    /// A bar that is not drawn on a terminal.
+    fn on_bar(total: usize, expected: Expected, target: ProgressDrawTarget) -> Progress {
+        let estimate = estimate(total, expected);
+        let style = Style { live: true, ..Style::FILE };
+        Progress::on(Screen::Bar(bar(total, &style, target, &estimate)), total, estimate, style)
+    }
+
+    fn passed(seconds: f64) -> Verdict {
+        Verdict {
             kind: Kind::Pass,
             stage: None,
             step: None,
@@ -268,8 +286,18 @@ mod tests {
             known: None,
             copies: None,
             samples: crate::judge::Samples::new(),
-            seconds: Some(6.54),
-        };
+            seconds: Some(seconds),
+        }
+    }
+
+    /// Two cells side by side: one passes, one fails.
+    fn play(progress: &Progress) {
+        let (one, two) = (sample::any_cell().id, sample::cell("clone", "6.1", "trixie", "4.3").id);
+        progress.tell(Event::Note { text: "no \u{1b}[31mKVM".into() });
+        for cell in [&one, &two] {
+            progress.tell(Event::CellStarted { cell: cell.clone(), at: String::new() });
+        }
+        let mut verdict = passed(6.54);
         progress.tell(Event::CellEnded { cell: one.clone(), seconds: 6.54 });
         progress.judged(&one, &verdict);
         verdict.kind = Kind::Fail;
@@ -285,8 +313,8 @@ mod tests {
 
     #[test]
     fn plain_lines() {
-        let kept = Kept::default();
-        play(&Progress::on(Screen::Lines(Box::new(kept.clone())), 140, Style::FILE));
+        let (kept, progress) = lines(140, Expected::default());
+        play(&progress);
         insta::assert_snapshot!(kept.text(), @r#"
         note: no [31mKVM
         [  1/140] ✓ pass  counter@k6.12@trixie@c4.1.1@criu@max  6.5 s
@@ -298,9 +326,8 @@ mod tests {
     #[test]
     fn a_bar_names_what_runs_and_keeps_what_failed() {
         let kept = Kept::default();
-        let style = Style { live: true, ..Style::FILE };
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(kept.clone()), 255);
-        let progress = Progress::on(Screen::Bar(bar(140, &style, target)), 140, style);
+        let progress = on_bar(140, Expected::default(), target);
         play(&progress);
         let Screen::Bar(bar) = &progress.lock().screen else { panic!("no bar") };
         bar.force_draw();
@@ -315,18 +342,59 @@ mod tests {
     #[test]
     fn while_cells_run_they_are_named() {
         let target = ProgressDrawTarget::term_like(Box::new(Kept::default()));
-        let progress = Progress::on(Screen::Bar(bar(2, &Style::FILE, target)), 2, Style::FILE);
+        let progress = on_bar(2, Expected::default(), target);
         progress.tell(Event::CellStarted { cell: sample::any_cell().id, at: String::new() });
         let Screen::Bar(bar) = &progress.lock().screen else { panic!("no bar") };
         assert_eq!(bar.message(), " | counter@k6.12@trixie@c4.1.1@criu@max");
     }
 
+    /// Each of three cells takes ten minutes, and they are played one at a time.
+    fn expected() -> Expected {
+        let ids = ["6.1", "6.12", "7.0"].map(|kernel| sample::cell("counter", kernel, "trixie", "4.3").id);
+        Expected { seconds: ids.into_iter().map(|id| (id, 600.0)).collect(), at_a_time: 1 }
+    }
+
+    fn judge(progress: &Progress, cell: &CellId) {
+        progress.tell(Event::CellStarted { cell: cell.clone(), at: String::new() });
+        progress.judged(cell, &passed(6.54));
+    }
+
     #[test]
-    fn time_left() {
-        let check = |done, seconds, expected| assert_eq!(left(done, Duration::from_secs(seconds)), expected);
-        check(0, 0, "time left unknown");
-        check(1, 59, "59 s left");
-        check(1, 61, "2 min left");
-        check(1, 3600, "1 h 00 min left");
+    fn among_lines_the_time_left_is_told_now_and_then() {
+        let (kept, progress) = lines(3, expected());
+        expected().seconds.keys().for_each(|cell| judge(&progress, cell));
+        insta::assert_snapshot!(kept.text(), @r"
+        about 30 min left
+        [1/3] ✓ pass  counter@k6.12@trixie@c4.3@criu@max  6.5 s
+        [2/3] ✓ pass  counter@k6.1@trixie@c4.3@criu@max  6.5 s
+        about 10 min left
+        [3/3] ✓ pass  counter@k7.0@trixie@c4.3@criu@max  6.5 s
+        ");
+    }
+
+    #[test]
+    fn a_bar_shows_the_time_left_before_a_cell_has_ended() {
+        let kept = Kept::default();
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(kept.clone()), 255);
+        let progress = on_bar(3, expected(), target);
+        let Screen::Bar(bar) = &progress.lock().screen else { panic!("no bar") };
+        bar.force_draw();
+        assert!(kept.text().contains("0/3, 30 min left"), "{}", kept.text());
+    }
+
+    #[test]
+    fn nothing_is_told_where_too_little_is_known() {
+        let mut expected = expected();
+        expected.seconds.pop_last();
+        let (kept, progress) = lines(5, expected.clone());
+        judge(&progress, &sample::cell("clone", "5.10", "trixie", "4.3").id);
+        assert!(
+            kept.text().contains("[1/5]") && kept.text().contains("about 40 min left"),
+            "{}",
+            kept.text()
+        );
+        let (kept, progress) = lines(6, expected);
+        judge(&progress, &sample::cell("clone", "5.10", "trixie", "4.3").id);
+        assert!(kept.text().contains("[1/6]") && !kept.text().contains("left"), "{}", kept.text());
     }
 }

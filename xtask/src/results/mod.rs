@@ -2,7 +2,7 @@
 //! and where its record and logs are kept; nothing of how it was judged but what it was judged by.
 
 mod inputs;
-mod shelf;
+mod store;
 
 pub use inputs::{Common, Inputs};
-pub use shelf::{Found, Shelf};
+pub use store::{Found, Store};

@@ -12,9 +12,11 @@ mod images;
 mod look;
 mod pool;
 mod power;
+mod schedule;
 
 pub use cell::{CellRun, Played, give_up};
 pub use evidence::ENVIRONMENT;
 pub use hosts::preparation;
 pub use images::{IMAGES, Images, PAYLOAD};
-pub use pool::{available_mib, default_jobs, play_all};
+pub use pool::{available_mib, play_all, play_scheduled};
+pub use schedule::{Room, Schedule, Task};

@@ -63,7 +63,7 @@ pub(in crate::cli) struct Arguments {
     /// With --provider vagrant: take the machines of an earlier run that stayed, by the folder that --keep printed
     #[arg(long, value_name = "DIR")]
     pub(super) reuse: Option<PathBuf>,
-    /// Cells at a time; by cores and memory when left out
+    /// No more cells at a time than that, nor than memory has room for; by cores and memory when left out
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<usize>,
     /// The run folder; a new one below runs/ when left out

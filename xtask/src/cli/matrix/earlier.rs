@@ -15,13 +15,13 @@ use crate::model::{Event, Telling};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, CellRecord, Paths, RunFolder, RunRecord};
 use crate::report::{Insight, Outcome, outcome_of};
-use crate::results::{Common, Found, Inputs, Shelf};
+use crate::results::{Common, Found, Inputs, Store};
 use crate::run::Images;
 
 /// The results of earlier runs, as far as they may stand for cells of this one.
 pub(super) struct Earlier<'a> {
     plan: &'a Plan,
-    shelf: Shelf<'a>,
+    store: Store<'a>,
     inputs: Inputs<'a>,
     /// Which verdicts are taken.
     takes: Takes,
@@ -71,7 +71,7 @@ impl<'a> Earlier<'a> {
             (false, true) => Takes::Expected,
             (false, false) => Takes::All,
         };
-        Ok(Some(Self { plan, shelf: Shelf(cache), inputs: Inputs::new(plan, lock, &common), takes }))
+        Ok(Some(Self { plan, store: Store(cache), inputs: Inputs::new(plan, lock, &common), takes }))
     }
 
     /// Takes what an earlier run has played, and returns the cells that are left.
@@ -89,7 +89,7 @@ impl<'a> Earlier<'a> {
         let mut left = Vec::new();
         let all = cells.len();
         for cell in cells {
-            let found = self.inputs.key(cell).and_then(|key| Some((self.shelf.find(&key)?, key)));
+            let found = self.inputs.key(cell).and_then(|key| Some((self.store.find(&key)?, key)));
             let Some((found, key)) = found else {
                 left.push(cell);
                 continue;
@@ -184,7 +184,7 @@ impl<'a> Earlier<'a> {
             return;
         }
         let Some(key) = self.inputs.key(cell) else { return };
-        let kept = self.shelf.put(&key, paths, &played.started, by, outcome).and_then(|()| self.shelf.trim());
+        let kept = self.store.put(&key, paths, &played.started, by, outcome).and_then(|()| self.store.trim());
         if let Err(error) = kept {
             tell.tell(Event::Note { text: format!("results cannot be kept for later runs: {error}") });
         }

@@ -1,7 +1,9 @@
 //! `matrix`: plan, resolve, then play.
 
 mod arguments;
+mod durations;
 mod earlier;
+mod order;
 mod play;
 mod stage;
 mod vagrant;

@@ -7,21 +7,22 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::durations::{self, Durations};
 use super::earlier::Earlier;
+use super::order::Order;
 use super::stage::{Judged, Stage};
 use super::{Arguments, vagrant};
-use crate::cli::stacks::{self, Installed};
+use crate::cli::stacks::{self, Builder, Installed};
 use crate::cli::{harness, judged, places, profile, report, style_of};
 use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
-use crate::host::{Local, Provider, Ssh, WarmStates};
+use crate::host::{Local, Provider, Shelf, Ssh, WarmStates};
 use crate::install::{Cache, Lock};
 use crate::interrupt;
-use crate::model::{Event, HostAsk, Telling as _};
+use crate::model::{Event, Telling as _};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
 use crate::report::{Diff, Format, JudgedBy, OutcomesFile, Progress, Report, gather};
-use crate::run;
 
 pub(super) fn play(
     arguments: &Arguments,
@@ -55,10 +56,13 @@ pub(super) fn play(
         left = earlier.take(left, &folder, &rules, &judged, &first)?;
     }
     if !left.is_empty() {
-        let progress = Progress::new(left.len(), style_of(std::io::stderr().as_fd()));
+        let durations = Durations::read(cache);
+        let order = Order::new(plan, &left, arguments.jobs, &durations);
+        let progress = Progress::new(left.len(), order.expected(), style_of(std::io::stderr().as_fd()));
         let tell = Tee(vec![&first, &progress]);
         let note = |text: String| tell.tell(Event::Note { text });
-        let ready = make_ready(arguments, plan, lock, cache, &note)?;
+        durations.complaint.into_iter().for_each(&note);
+        let (ready, builder) = make_ready(arguments, plan, lock, cache, &note, &order)?;
         if earlier.is_none() {
             // Which accelerator works here is known only now.
             earlier = Earlier::new(arguments, plan, lock, cache)?;
@@ -76,10 +80,7 @@ pub(super) fn play(
             earlier: earlier.as_ref(),
             judged: &judged,
         };
-        // A machine that is taken as it is is one, and its cells would see each other.
-        let jobs = if plan.provider == "qemu" { arguments.jobs } else { Some(1) };
-        let jobs = jobs.unwrap_or_else(|| stacks::default_jobs(plan));
-        run::play_all(left.len(), jobs, &|index| stage.play_cell(left[index]));
+        order.play(builder, &|index| stage.play_cell(left[index]));
         progress.finish();
     }
     let complete = {
@@ -94,6 +95,9 @@ pub(super) fn play(
     }
     let record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
     let outcomes = judged.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = durations::remember(cache, plan, &left, &outcomes, &|text| eprintln!("{text}")) {
+        eprintln!("how long the cells took is not kept: {error}");
+    }
     let report = gather(plan, &record, &outcomes);
     print!("{}", Format::Text.render(&report, &style_of(std::io::stdout().as_fd()), folder.root())?);
     report::write_reports(&report, &folder)?;
@@ -119,18 +123,20 @@ pub(super) fn play(
 pub(super) struct Ready {
     pub(super) provider: Box<dyn Provider>,
     pub(super) files: BTreeMap<String, PathBuf>,
-    pub(super) unfit: BTreeMap<HostAsk, String>,
+    pub(super) unfit: Shelf<String>,
 }
 
-fn make_ready(
+/// The builder makes the stacks of QEMU's cells while others are played; other providers want theirs at once.
+fn make_ready<'a>(
     arguments: &Arguments,
     plan: &Plan,
-    lock: &Lock,
-    cache: &Cache,
-    note: &(dyn Fn(String) + Sync),
-) -> anyhow::Result<Ready> {
+    lock: &'a Lock,
+    cache: &'a Cache,
+    note: &'a (dyn Fn(String) + Sync),
+    order: &Order<'_>,
+) -> anyhow::Result<(Ready, Option<Builder<'a>>)> {
     if plan.provider == "vagrant" {
-        return vagrant::ready(arguments, plan, lock, cache, note);
+        return Ok((vagrant::ready(arguments, plan, lock, cache, note)?, None));
     }
     if plan.provider != "qemu" {
         let stacks::Luggage { agent, crius, files } =
@@ -142,12 +148,12 @@ fn make_ready(
             note(Local::NOTICE.to_owned());
             Box::new(Local { agent, crius })
         };
-        return Ok(Ready { provider, files, unfit: BTreeMap::new() });
+        return Ok((Ready { provider, files, unfit: Shelf::default() }, None));
     }
-    let Installed { mut provider, files, unfit } =
-        stacks::install(plan, lock, cache, arguments.offline, note)?;
+    let (Installed { mut provider, files, unfit }, builder) =
+        stacks::begin_install(plan, lock, cache, arguments.offline, note, order.hosts())?;
     provider.warm = if arguments.cold { None } else { Some(WarmStates::new(Cache::open()?)) };
-    Ok(Ready { provider: Box::new(provider), files, unfit })
+    Ok((Ready { provider: Box::new(provider), files, unfit }, Some(builder)))
 }
 
 fn open_folder(

@@ -77,7 +77,7 @@ impl Stage<'_> {
             tell: self.tell,
         };
         if let Some(reason) = cell.hosts().find_map(|host| self.ready.unfit.get(host)) {
-            run.skip(reason);
+            run.skip(&reason);
             self.conclude(cell);
             return ControlFlow::Continue(());
         }

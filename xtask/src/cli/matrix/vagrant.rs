@@ -69,7 +69,7 @@ pub(super) fn ready(
     let fleet = Fleet::up(&base, &places::vagrant(), &stay, &fleet);
     let fleet = fleet.context("Vagrant's machines do not come up")?;
     drop(one_at_a_time);
-    let vagrant = Vagrant::new(fleet, stay.keep, names.clone(), stacks, agent, machine)?;
+    let vagrant = Vagrant::new(fleet, stay.keep, names.clone(), stacks.all(), agent, machine)?;
     for text in vagrant.farewell() {
         note(text);
     }

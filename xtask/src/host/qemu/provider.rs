@@ -1,6 +1,6 @@
 //! The provider `qemu`: a host is a stack of files that were installed before, in a machine of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -8,8 +8,7 @@ use super::frame::Frame;
 use super::host::QemuHost;
 use super::warm::WarmStates;
 use super::{Accelerator, QemuProgram, arguments, tsc};
-use crate::host::{Host, Launch, LaunchError, Provider};
-use crate::model::HostAsk;
+use crate::host::{Host, Launch, LaunchError, Provider, Shelf};
 
 /// The files of one host.
 #[derive(Clone, Debug)]
@@ -36,8 +35,8 @@ pub struct Qemu {
     pub program: QemuProgram,
     /// What works here.
     pub accelerator: Accelerator,
-    /// What was installed, or why it could not be.
-    pub stacks: BTreeMap<HostAsk, Result<Stack, String>>,
+    /// What was installed so far, or why it could not be.
+    pub stacks: Shelf<Result<Stack, String>>,
     /// Where guests are woken from; without it every guest boots.
     pub warm: Option<WarmStates>,
     /// What is to be told.
@@ -51,7 +50,7 @@ impl Provider for Qemu {
 
     fn launch(&self, launch: &Launch<'_>) -> Result<Box<dyn Host>, LaunchError> {
         let wrong = |reason: String| launch.wrong(reason);
-        let stack = launch.installed(&self.stacks)?;
+        let stack = launch.granted(self.stacks.get(launch.ask))?;
         if let Some(config) = &stack.config {
             place(config, &launch.folder.join("kernel.config")).map_err(|error| wrong(error.to_string()))?;
         }
@@ -61,7 +60,7 @@ impl Provider for Qemu {
             cpu: launch.ask.cpu.clone(),
             memory_mib: launch.memory_mib,
             cpus: launch.cpus,
-            stack: stack.clone(),
+            stack,
             tsc_khz: (self.accelerator == Accelerator::Tcg).then(tsc_khz).flatten(),
         };
         let host = QemuHost::begin(frame, launch, self.warm.as_ref(), &self.notes);

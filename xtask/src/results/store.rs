@@ -20,7 +20,7 @@ const RESULT: &str = "result.json";
 const BOUND: Bound = Bound { bytes: 4 << 30, entries: 50_000 };
 
 /// The store.
-pub struct Shelf<'a>(pub &'a Cache);
+pub struct Store<'a>(pub &'a Cache);
 
 /// What is kept beside record and logs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Found {
     kept: Kept,
 }
 
-impl Shelf<'_> {
+impl Store<'_> {
     /// The result under that key, if there is one that can be read.
     pub fn find(&self, key: &str) -> Option<Found> {
         let folder = self.0.find(KIND, key)?;
