@@ -101,6 +101,7 @@ fn preparation() -> Preparation {
     Preparation {
         files: vec![put],
         commands: vec![Command::new("echo made | tee made"), Command::new("date -s 1999-01-01")],
+        asks: vec![Command::new("false")],
         folder: "/root/cell".to_owned(),
     }
 }

@@ -136,12 +136,16 @@ pub enum Probe {
     },
 }
 
+/// Asks CRIU what the kernel can, where it was not asked when the guest was prepared: a stack's answer is one.
+const CHECK: &str = "[ -e criu-check.status ] || { criu check --all >criu-check 2>&1; echo $? >criu-check.status; }; \
+                     cat criu-check; exit \"$(cat criu-check.status)\"";
+/// Asks it when the guest is prepared.
+pub const CHECK_BEFOREHAND: &str = "criu check --all >criu-check 2>&1; echo $? >criu-check.status";
+
 /// CRIU starts and says what it can.
 pub(super) fn criu_probes(features: &[String]) -> Vec<Probe> {
-    let mut probes = vec![
-        Probe::Needed(Command::new("criu --version")),
-        Probe::Evidence(Command::new("criu check --all")),
-    ];
+    let mut probes =
+        vec![Probe::Needed(Command::new("criu --version")), Probe::Evidence(Command::new(CHECK))];
     probes.extend(features.iter().map(|name| Probe::Feature {
         works: Command::new("criu check"),
         has: Command::new(format!("criu check --feature {name}")),

@@ -19,7 +19,7 @@ mod table;
 pub use carry::PEER_ADDRESS;
 pub use form::Form;
 pub use here::{ANSWERS, CGROUPS_AWAY, HERE, beside_one};
-pub use lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER};
+pub use lowering::{CHECK_BEFOREHAND, Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER};
 pub use sabotage::Sabotage;
 
 use crate::model::Recipe;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
+use super::batch::Batch;
 use super::{Exec, Guest, Hello, TransferError};
 use crate::model::{Exit, Finished, Lost};
 
@@ -48,8 +49,17 @@ impl Guest for Fake {
     }
 
     fn run(&mut self, exec: &Exec) -> Result<Finished, Lost> {
-        self.ran.push(exec.clone());
-        (self.answer)(exec)
+        let Some(batch) = exec.argv.last().and_then(|line| Batch::read(line)) else {
+            self.ran.push(exec.clone());
+            return (self.answer)(exec);
+        };
+        batch.act(|line| {
+            let mut one = exec.clone();
+            one.argv.pop();
+            one.argv.push(line.to_owned());
+            self.ran.push(one.clone());
+            (self.answer)(&one)
+        })
     }
 
     fn push(&mut self, source: &mut dyn Read, len: u64, path: &str, mode: u32) -> Result<(), TransferError> {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod api;
+mod batch;
 mod capture;
 mod fake;
 mod link;
@@ -9,6 +10,7 @@ mod shell;
 
 pub use agent::Agent;
 pub use api::{Exec, Guest, TransferError};
+pub use batch::Batch;
 pub use capture::{CUT, OUTPUT_MAX};
 pub use fake::Fake;
 pub use link::{GRACE, Watch};

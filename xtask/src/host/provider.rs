@@ -118,6 +118,8 @@ pub struct Preparation {
     pub files: Vec<Put>,
     /// Lines of sh, run in order in `folder` as root; each must succeed. What a command asks to keep is not kept.
     pub commands: Vec<Command>,
+    /// What is asked after that: whether it is answered, and how, is for a cell to judge.
+    pub asks: Vec<Command>,
     /// The folder in the guest, made first, in which the commands run: `/root/cell`. Empty: none is made, and they
     /// run in `/`.
     pub folder: String,

@@ -22,6 +22,7 @@ mod profile;
 mod progress;
 mod style;
 mod table;
+mod taken;
 mod versions;
 
 #[cfg(test)]

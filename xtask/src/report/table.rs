@@ -11,6 +11,7 @@ use super::layout::{Inks, push_list, push_wrapped};
 use super::matrix::{Group, Matrix, Shown};
 use super::measured::{TITLE, measured};
 use super::neighbours::Neighbours;
+use super::taken::taken;
 use super::versions::versions;
 use super::{Report, Style};
 use crate::judge::Kind;
@@ -67,19 +68,6 @@ pub(super) fn summary(report: &Report, style: &Style) -> String {
         counts.map(|(kind, count)| style.ink(kind, &format!("{count} {kind}"))).collect();
     let told = format!("{}: {}", counted(report.cells.len()), counts.join(", "));
     told.trim_end_matches(": ").to_owned() + &taken(report)
-}
-
-/// How many cells are an earlier run's, where some are.
-pub(super) fn taken(report: &Report) -> String {
-    let played: Vec<&str> = report.cells.iter().filter_map(|cell| cell.taken.as_deref()).collect();
-    let all = report.cells.iter().filter(|cell| cell.seconds.is_some()).count();
-    let how_many = if played.len() == all { "all".to_owned() } else { played.len().to_string() };
-    let day = |at: &&str| at.get(..10).unwrap_or(at).to_owned();
-    match (played.iter().min().map(day), played.iter().max().map(day)) {
-        (Some(first), Some(last)) if first == last => format!("; {how_many} played before, on {first}"),
-        (Some(first), Some(last)) => format!("; {how_many} played before, from {first} to {last}"),
-        _ => String::new(),
-    }
 }
 
 fn push_group(text: &mut String, matrix: &Matrix<'_>, group: &Group, style: &Style) {

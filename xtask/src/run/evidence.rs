@@ -9,7 +9,7 @@ use super::capture;
 use super::cell::{CellRun, in_guest};
 use super::environment;
 use super::images::{self, Images};
-use crate::guest::TransferError;
+use crate::guest::{Batch, TransferError};
 use crate::host::Host;
 use crate::model::{Command, Event, Lost, Role};
 
@@ -30,13 +30,15 @@ pub const ENVIRONMENT: &str = "environment";
 pub(super) fn collect(run: &CellRun<'_>, unwell: bool, hosts: &mut BTreeMap<Role, Box<dyn Host>>) {
     for (role, host) in hosts.iter_mut() {
         capture::end(run, *role, host.as_mut());
-        for (name, line) in ASKED {
-            let Ok(finished) = in_guest(host.as_mut(), &Command::new(*line).within(20)) else { break };
-            write(run, &format!("{}/{name}", role.name()), finished.stdout.as_bytes());
-        }
-        for (name, line) in run.engine.evidence() {
-            let Ok(finished) = in_guest(host.as_mut(), &Command::new(line).within(20)) else { break };
-            write(run, &format!("{}/{name}", role.name()), finished.stdout.as_bytes());
+        let of_engine = run.engine.evidence();
+        let asked = ASKED.iter().map(|(name, line)| (*name, *line));
+        let asked: Vec<(&str, &str)> =
+            asked.chain(of_engine.iter().map(|(name, line)| (&**name, &**line))).collect();
+        let batch = Batch::new(asked.iter().map(|(_, line)| line));
+        if let Ok(finished) = in_guest(host.as_mut(), &Command::new(batch.line()).within(60)) {
+            for ((name, _), part) in asked.iter().zip(batch.parts(&finished.stdout)) {
+                write(run, &format!("{}/{name}", role.name()), part.stdout.as_bytes());
+            }
         }
         if unwell || run.images != Images::None {
             let line = environment::questions(run.engine);

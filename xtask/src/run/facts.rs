@@ -10,7 +10,6 @@ use crate::model::{GuestFacts, Lost};
 /// Prints `name=value` lines, with what every root file system has. CRIU's libc is found beside it, or is the
 /// userland's.
 const QUESTIONS: &str = r#"
-mkdir -p /root/cell
 echo "kernel=$(uname -r)"
 echo "kernel_build=$(uname -v)"
 echo "userland=$(. /etc/os-release 2>/dev/null; echo "$PRETTY_NAME")"
@@ -29,9 +28,21 @@ echo "cmdline=$(cat /proc/cmdline)"
 echo "lsm=$(cat /sys/kernel/security/lsm 2>/dev/null)"
 "#;
 
-/// Asks, and makes the work folder.
+/// Where a guest that is prepared has the answers: they are the same whenever it is woken.
+const FILE: &str = "guest-facts";
+/// Stands between what the guest says and what its engine does.
+const ENGINE: &str = "== engine";
+
+/// The line that a preparation answers them by.
+pub(super) fn beforehand() -> String {
+    format!("{{ {QUESTIONS} }} >{FILE}")
+}
+
+/// Asks, where the answers are not there yet.
 pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, Lost> {
-    let finished = guest.run(&Exec::sh(QUESTIONS, "/", Duration::from_secs(60)))?;
+    let line =
+        format!("if [ -s {FILE} ]; then cat {FILE}; else {QUESTIONS} fi; echo {ENGINE}; cat engine-facts");
+    let finished = guest.run(&Exec::sh(line, WORK_FOLDER, Duration::from_secs(60)))?;
     if !finished.exit.is_success() {
         return Err(Lost::Protocol(format!(
             "the guest cannot say what it is: {}: {} (work folder {WORK_FOLDER})",
@@ -39,7 +50,8 @@ pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, 
             finished.stderr.trim()
         )));
     }
-    let mut answers = pairs(&finished.stdout);
+    let (of_guest, of_engine) = finished.stdout.split_once(ENGINE).unwrap_or((&finished.stdout, ""));
+    let mut answers = pairs(of_guest);
     let mut take = |name: &str| answers.remove(name).unwrap_or_default();
     let mut facts = GuestFacts {
         kernel: take("kernel"),
@@ -54,8 +66,7 @@ pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, 
         machine,
         more: BTreeMap::new(),
     };
-    let stack = guest.run(&Exec::sh("cat engine-facts", WORK_FOLDER, Duration::from_secs(60)))?;
-    facts.stack = pairs(&stack.stdout);
+    facts.stack = pairs(of_engine);
     facts.engine = facts.stack.remove("engine").unwrap_or_default();
     answers.insert("boot_failures".to_owned(), guest.facts().failures.join("; "));
     facts.more = answers.into_iter().filter(|(_, value)| !value.is_empty()).collect();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::cell::{CellRun, Hosts, Stop, transfer};
 use super::facts;
-use crate::engine::{Engine, PEER_ADDRESS, WORK_FOLDER};
+use crate::engine::{self, Engine, PEER_ADDRESS, WORK_FOLDER};
 use crate::guest::{Exec, Hello};
 use crate::host::{Launch, Preparation, Put};
 use crate::install::ENGINE_INTO_PLACE;
@@ -93,6 +93,7 @@ pub fn preparation(engine: &dyn Engine, host: &HostAsk, files: &BTreeMap<String,
         return Preparation {
             files: files.iter().map(put).collect(),
             commands: vec![facts],
+            asks: Vec::new(),
             folder: WORK_FOLDER.to_owned(),
         };
     }
@@ -116,7 +117,12 @@ pub fn preparation(engine: &dyn Engine, host: &HostAsk, files: &BTreeMap<String,
         commands.extend(engine.image());
     }
     commands.push(Command::new(format!("{{ {}; }} >engine-facts 2>&1 || true", engine.questions())));
-    Preparation { files: files.iter().map(put).collect(), commands, folder: WORK_FOLDER.to_owned() }
+    Preparation {
+        files: files.iter().map(put).collect(),
+        commands,
+        asks: vec![Command::new(facts::beforehand()), Command::new(engine::CHECK_BEFOREHAND)],
+        folder: WORK_FOLDER.to_owned(),
+    }
 }
 
 /// A guest without its disks would answer from the initramfs, and its `criu: not found` would look like CRIU's.

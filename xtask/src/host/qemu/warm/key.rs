@@ -46,7 +46,7 @@ pub(super) fn state_key(
         parts.extend([hashes.of(&file.source)?, file.path.clone(), format!("{:o}", file.mode)]);
     }
     parts.push(format!("{} files", preparation.files.len()));
-    for command in &preparation.commands {
+    for command in preparation.commands.iter().chain(&preparation.asks) {
         parts.extend([command.line.clone(), command.deadline.as_millis().to_string()]);
     }
     Ok(key(parts))
@@ -125,6 +125,7 @@ mod tests {
         Preparation {
             files: vec![Put { source, path: "/put".to_owned(), mode: 0o644 }],
             commands: vec![Command::new("true")],
+            asks: vec![Command::new("ask")],
             folder: "/root/cell".to_owned(),
         }
     }
@@ -149,6 +150,7 @@ mod tests {
     #[case::place(|_: &mut Frame, it: &mut Preparation| it.files[0].path.push('x'), false)]
     #[case::mode(|_: &mut Frame, it: &mut Preparation| it.files[0].mode = 0o600, false)]
     #[case::command(|_: &mut Frame, it: &mut Preparation| it.commands[0].line.push(';'), false)]
+    #[case::question(|_: &mut Frame, it: &mut Preparation| it.asks[0].line.push(';'), false)]
     #[case::folder(|_: &mut Frame, it: &mut Preparation| it.folder.push('x'), false)]
     #[case::rebuilt_image(
         |it: &mut Frame, _: &mut Preparation| {
