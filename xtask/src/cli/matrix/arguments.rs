@@ -87,7 +87,7 @@ pub(in crate::cli) struct Arguments {
     /// Play each cell so many times; one that passes and fails by turns is flaky
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) repeat: u32,
-    /// Play every cell, where else one whose inputs are what they were is taken from an earlier run
+    /// Play every cell, where else one whose inputs are what they were is taken from an earlier run; --repeat always does
     #[arg(long)]
     pub(super) fresh: bool,
     /// What becomes of the logs of cells that pass: files, one compressed tar each, or none; keep when left out

@@ -66,7 +66,9 @@ impl<'a> Earlier<'a> {
             processor: (accelerator == Accelerator::Kvm).then(host::processor),
             cold: arguments.cold,
         };
-        let takes = match (arguments.fresh, arguments.keep_guests_on_failure) {
+        // Whoever asks several times wants to know whether the answer stays the same.
+        let several = plan.cell.iter().any(|cell| cell.repeat > 1);
+        let takes = match (arguments.fresh || several, arguments.keep_guests_on_failure) {
             (true, _) => Takes::None,
             (false, true) => Takes::Expected,
             (false, false) => Takes::All,
