@@ -2,7 +2,7 @@
 
 use super::places;
 use super::stacks::{self, Installed};
-use crate::install::{self, Cache, Mode};
+use crate::install::{self, Cache, Config, Mode};
 use crate::model::HostAsk;
 use crate::plan::{Axes, Plan, Profile};
 
@@ -12,6 +12,17 @@ pub(super) fn install(
     scenarios: &[&str],
     repeat: u32,
     offline: bool,
+) -> anyhow::Result<(Plan, Installed)> {
+    install_from(host, scenarios, repeat, offline, |_| {})
+}
+
+/// The same from other sources than those that the project has.
+pub(super) fn install_from(
+    host: &HostAsk,
+    scenarios: &[&str],
+    repeat: u32,
+    offline: bool,
+    change: impl FnOnce(&mut Config),
 ) -> anyhow::Result<(Plan, Installed)> {
     let mut profile = Profile::read(&places::profiles(), "smoke")?;
     profile.take(Axes {
@@ -26,10 +37,12 @@ pub(super) fn install(
     let library = places::library()?;
     let stories = library.matching(&profile.scenario)?;
     let plan = Plan::span(&profile, &stories, "qemu", repeat, &|_, _| None);
+    let mut config = profile.config()?;
+    change(&mut config);
     let cache = Cache::open()?;
     let mode = Mode { offline, locked: None };
     let tell = |note: String| eprintln!("{note}");
-    let lock = install::resolve(&stacks::asks(&plan), &profile.config()?, &cache, &mode, &tell)?;
+    let lock = install::resolve(&stacks::asks(&plan), &config, &cache, &mode, &tell)?;
     let installed = stacks::install(&plan, &lock, &cache, offline, &tell)?;
     Ok((plan, installed))
 }
