@@ -152,3 +152,25 @@ fn a_second_run_in_the_same_folder_is_refused() {
         .stderr(predicates::str::contains(folder.path().display().to_string()));
     assert_eq!(fs::read_to_string(folder.path().join("mine.txt")).unwrap(), "precious");
 }
+
+/// A cell whose record is damaged is broken in the report, and a run that is taken up does not stumble over it.
+#[test]
+fn a_damaged_record_is_told_and_harms_no_other_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::support::night(folder.path(), |_, _| ());
+    let cells = fs::read_to_string(folder.path().join("plan.toml")).unwrap();
+    let id = cells.lines().find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"')).unwrap();
+    fs::create_dir_all(folder.path().join("cells").join(id)).unwrap();
+    fs::write(folder.path().join("cells").join(id).join("events.jsonl.zst"), "no zstd").unwrap();
+    let output = xtask().args(["report", "--format", "json"]).arg(folder.path()).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cells = report["cells"].as_array().unwrap();
+    let verdict = |cell: &serde_json::Value| cell["verdict"].as_str().unwrap().to_owned();
+    let of = |yes: bool| cells.iter().find(|cell| (cell["id"] == id) == yes).unwrap();
+    assert_eq!(
+        (verdict(of(true)), verdict(of(false)) == "broken"),
+        ("broken".to_owned(), false),
+        "{report:#}"
+    );
+    assert!(of(true)["reason"].as_str().unwrap().contains("events.jsonl.zst"), "{report:#}");
+}

@@ -125,6 +125,7 @@ fn played(provider: &Scripted) -> (Verdict, RunRecord) {
         cpus: 1,
         image: None,
         sabotage: None,
+        fresh: false,
         passing_logs: PassingLogs::Keep,
         cell: vec![cell.clone()],
         skipped: Vec::new(),

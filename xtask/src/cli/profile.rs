@@ -11,7 +11,9 @@ pub(super) fn tell(paths: &Paths, held: Option<&RunFolder>, record: &RunRecord) 
     let cells = profile(paths, record)?;
     let table = table_of_profile(&cells);
     if table.is_empty() {
-        println!("\nno cell was played: there is no time to tell of");
+        println!(
+            "\nno cell was played here, or by a harness that did not tell times yet: there is no time to tell of"
+        );
         return Ok(());
     }
     println!("\n{table}");

@@ -90,8 +90,10 @@ fn gathered(paths: &Paths) -> anyhow::Result<(Report, Option<Vec<u8>>)> {
     }
     let plan = read_plan(&paths.plan())?;
     let rules = Rulebook::read(&places::knowledge())?;
-    let Judged { outcomes, by, anew } = judged::judged(paths, &plan, &read.record, &rules)?;
-    let kept = anew.then(|| render_outcomes(&plan, &by, &read.record, &outcomes)).transpose()?;
+    let Judged { outcomes, by, anew, unreadable } = judged::judged(paths, &plan, &read.record, &rules)?;
+    let kept = (anew && unreadable.is_empty())
+        .then(|| render_outcomes(&plan, &by, &read.record, &outcomes))
+        .transpose()?;
     Ok((gather(&plan, &read.record, &outcomes), kept))
 }
 

@@ -137,7 +137,7 @@ pub enum Probe {
 }
 
 /// Asks CRIU what the kernel can, where it was not asked when the guest was prepared: a stack's answer is one.
-const CHECK: &str = "[ -e criu-check.status ] || { criu check --all >criu-check 2>&1; echo $? >criu-check.status; }; \
+const CHECK: &str = "[ -s criu-check.status ] || { criu check --all >criu-check 2>&1; echo $? >criu-check.status; }; \
                      cat criu-check; exit \"$(cat criu-check.status)\"";
 /// Asks it when the guest is prepared.
 pub const CHECK_BEFOREHAND: &str = "criu check --all >criu-check 2>&1; echo $? >criu-check.status";

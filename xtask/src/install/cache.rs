@@ -191,7 +191,20 @@ impl Cache {
         fs::create_dir_all(&parent).map_err(at(&parent))?;
         // What was there goes with the scratch.
         let _there_was_none = fs::rename(&done, folder.with_extension("old"));
-        fs::rename(folder, &done).map_err(at(&done))
+        match fs::rename(folder, &done) {
+            // Another run has just put its own there.
+            Err(_) if done.is_dir() => Ok(()),
+            other => other.map_err(at(&done)),
+        }
+    }
+
+    /// Removes what is kept under that kind and key, if anything is.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn forget(&self, kind: &str, key: &str) -> Result<(), CacheError> {
+        let path = self.built_path(kind, key);
+        if path.is_dir() { self.remove_whole(&path) } else { Ok(()) }
     }
 
     /// Waits for the lock of that name; says so, once, when another process holds it.

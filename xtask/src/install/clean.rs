@@ -102,7 +102,11 @@ fn on_shelf(kind: &str, dir: &Path) -> Result<Vec<Entry>, CacheError> {
     let mut entries = Vec::new();
     for item in fs::read_dir(dir).map_err(at(dir))? {
         let path = item.map_err(at(dir))?.path();
-        let used = fs::metadata(&path).and_then(|meta| meta.modified()).map_err(at(&path))?;
+        let used = match fs::metadata(&path).and_then(|meta| meta.modified()) {
+            // Another run has just removed it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            other => other.map_err(at(&path))?,
+        };
         let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         entries.push(Entry { kind: kind.to_owned(), key, bytes: disk_usage(&path), used, path });
     }

@@ -53,7 +53,16 @@ impl Cache {
     /// # Errors
     /// When the disk refuses.
     pub fn discard(&self, held: &Held) -> Result<(), CacheError> {
-        remove_whole(self, &held.path)
+        self.remove_whole(&held.path)
+    }
+
+    /// Out of sight first: a thing is there whole or not at all.
+    pub(super) fn remove_whole(&self, path: &Path) -> Result<(), CacheError> {
+        let grave = self.scratch()?;
+        match std::fs::rename(path, grave.path().join("gone")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error)),
+            _ => remove_tree(grave.path()).map_err(at(grave.path())),
+        }
     }
 
     /// Removes what was not used for the longest time, until the rest of its kind is within the bound. What is held
@@ -71,23 +80,18 @@ impl Cache {
                 continue;
             }
             let lock = entry.path.join(IN_USE);
-            let file = OpenOptions::new().create(true).append(true).open(&lock).map_err(at(&lock))?;
+            let file = match OpenOptions::new().create(true).append(true).open(&lock) {
+                // Another run clears up as well.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                other => other.map_err(at(&lock))?,
+            };
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(_mine) => remove_whole(self, &entry.path)?,
+                Ok(_mine) => self.remove_whole(&entry.path)?,
                 Err((_, Errno::EWOULDBLOCK)) => {}
                 Err((_, errno)) => return Err(at(&lock)(errno.into())),
             }
         }
         Ok(())
-    }
-}
-
-/// Out of sight first: a thing is there whole or not at all.
-fn remove_whole(cache: &Cache, path: &Path) -> Result<(), CacheError> {
-    let grave = cache.scratch()?;
-    match std::fs::rename(path, grave.path().join("gone")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error)),
-        _ => remove_tree(grave.path()).map_err(at(grave.path())),
     }
 }
 

@@ -62,6 +62,7 @@ pub use kernel::Kernel;
 pub use lock::{Lock, LockError, LockedCriu, LockedEngine, LockedKernel, LockedUserland, Tools};
 pub use package::Package;
 pub use qemu::Qemu;
+pub(crate) use resolve::hash_tree;
 pub use resolve::{Asks, Mode, resolve};
 pub use userland::Userland;
 pub use vagrant_box::VagrantBox;

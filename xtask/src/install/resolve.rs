@@ -59,20 +59,23 @@ pub fn resolve(
     config.check_keyrings()?;
     apt::tell_of_lenience(config, tell);
     if let Some(answer) = Memo::of(asks, config, cache, mode.offline).and_then(|memo| memo.recall())
-        // Files of the user's own may have changed since.
         && let Ok(lock) = obey(asks, &answer.lock)
     {
         answer.notes.into_iter().for_each(tell);
         return Ok(lock);
     }
     let apt = Apt::open(config, cache, mode.offline, tell)?;
+    let memo = Memo::of(asks, config, cache, mode.offline);
     let notes = RefCell::new(Vec::new());
     let lock = resolve_anew(asks, config, cache, &apt, &|note: String| {
         notes.borrow_mut().push(note.clone());
         tell(note);
     })?;
     let answer = Answer { lock, notes: notes.into_inner() };
-    if let Some(memo) = Memo::of(asks, config, cache, mode.offline) {
+    // Another run may have brought the lists up to date meanwhile.
+    if let (Some(memo), Some(now)) = (memo, Memo::of(asks, config, cache, mode.offline))
+        && memo.is(&now)
+    {
         memo.keep(&answer);
     }
     Ok(answer.lock)

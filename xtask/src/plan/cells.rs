@@ -31,6 +31,9 @@ pub struct Plan {
     /// What goes wrong on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sabotage: Option<Sabotage>,
+    /// Whether no result of an earlier run is taken.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fresh: bool,
     /// What becomes of the logs of cells that pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub passing_logs: PassingLogs,
@@ -47,8 +50,8 @@ pub struct Plan {
     pub stories: BTreeMap<String, Story>,
 }
 
-fn is_default(logs: &PassingLogs) -> bool {
-    *logs == PassingLogs::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One scenario on one host, once.
@@ -136,6 +139,7 @@ impl Plan {
             cpus: profile.cpus,
             image: profile.image(),
             sabotage: None,
+            fresh: false,
             passing_logs: PassingLogs::Keep,
             cell: Vec::new(),
             skipped: Vec::new(),

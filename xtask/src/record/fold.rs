@@ -174,9 +174,10 @@ impl CellRecord {
 
     /// Whether it says no more than that the cell began and ended.
     pub(super) fn tells_nothing(&self) -> bool {
-        let Self { facts, steps, unfit, files, lost, broken, .. } = self;
+        let Self { facts, steps, missing_features, unfit, files, lost, broken, .. } = self;
         facts.is_empty()
             && steps.is_empty()
+            && missing_features.is_empty()
             && files.is_empty()
             && lost.is_empty()
             && unfit.is_none()

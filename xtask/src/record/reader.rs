@@ -140,8 +140,14 @@ impl Entries {
     /// # Errors
     /// When the file cannot be opened.
     pub fn of_cell(paths: &Paths, cell: &CellId) -> Result<Option<Self>, ReadError> {
-        let files = [paths.cell_record(cell), paths.cell_events(cell)];
-        files.iter().find(|file| file.exists()).map(|file| Self::open(file, Of::Cell)).transpose()
+        // It may be packed between the second look and the third.
+        for file in [paths.cell_record(cell), paths.cell_events(cell), paths.cell_record(cell)] {
+            match Self::open(&file, Of::Cell) {
+                Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     fn open(path: &Path, of: Of) -> Result<Self, ReadError> {

@@ -22,6 +22,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Of a cell whose record cannot be read.
+    pub fn unreadable(plan: &Plan, cell: &PlannedCell, why: &str) -> Self {
+        let verdict = verdict(Kind::Broken, why);
+        Self { cell: described(plan, cell, &verdict), verdict }
+    }
+
     /// The same of a run that took the cell from an earlier one, which began it then.
     #[must_use]
     pub fn taken(mut self, plan: &Plan, at: &str) -> Self {

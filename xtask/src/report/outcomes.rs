@@ -23,18 +23,18 @@ impl JudgedBy {
     /// Of a plan, with the harness and the rules by their content.
     pub fn new(plan: &Plan, harness: &str, rules: &str) -> Self {
         let of_all = json(&(harness, rules, &plan.provider, plan.sabotage, &plan.known_bug));
-        let of = |story| key([of_all.clone(), json(story)]);
-        Self(plan.stories.iter().map(|(name, story)| (name.clone(), of(story))).collect())
+        let of = |story| Some(key([of_all.clone()?, json(story)?]));
+        Self(plan.stories.iter().filter_map(|(name, story)| Some((name.clone(), of(story)?))).collect())
     }
 
-    /// What one cell is judged by; empty where the plan has not its story.
+    /// What one cell is judged by; empty where that cannot be told.
     pub fn of(&self, cell: &PlannedCell) -> &str {
         self.0.get(&cell.scenario).map_or("", String::as_str)
     }
 }
 
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+fn json(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
 }
 
 /// One line.
@@ -106,7 +106,7 @@ pub fn read_outcomes(
     let planned: BTreeMap<_, _> = plan.cell.iter().map(|cell| (&cell.id, cell)).collect();
     let holds = |line: &Line<Outcome>| {
         let id = &line.outcome.cell.id;
-        planned.get(id).is_some_and(|cell| by.of(cell) == line.by)
+        planned.get(id).is_some_and(|cell| !line.by.is_empty() && by.of(cell) == line.by)
             && record.cells.get(id).is_some_and(|told| told.has_ended() && told.started == line.started)
     };
     BufReader::new(file)

@@ -23,6 +23,8 @@ pub struct Common {
     pub workloads: String,
     /// What containers are made of, where it is a file of the user's own.
     pub image: Option<String>,
+    /// The emulator, where it is not the lock's: the one that the user names, and this machine's.
+    pub emulator: Vec<String>,
     /// What executes the guests' instructions.
     pub accelerator: Accelerator,
     /// This machine's processor, where guests see it as it is.
@@ -34,7 +36,7 @@ pub struct Common {
 /// The inputs of a plan's cells.
 pub struct Inputs<'a> {
     plan: &'a Plan,
-    of_all: String,
+    of_all: Option<String>,
     kernels: BTreeMap<&'a str, String>,
     userlands: BTreeMap<&'a str, String>,
     crius: BTreeMap<&'a str, String>,
@@ -46,13 +48,13 @@ impl<'a> Inputs<'a> {
     /// The inputs of a plan with the packages of a lock.
     pub fn new(plan: &'a Plan, lock: &'a Lock, common: &Common) -> Self {
         let Plan { provider, memory_mib, cpus, sabotage, .. } = plan;
-        let stories = plan.stories.iter().map(|(name, story)| {
+        let stories = plan.stories.iter().filter_map(|(name, story)| {
             // How it is told, and what is known of it, changes nothing that happens.
-            let played = json(&(&story.workload, &story.features, &story.settings, &story.steps));
-            (name.as_str(), played)
+            Some((name.as_str(), json(&(&story.workload, &story.features, &story.settings, &story.steps))?))
         });
         Self {
             plan,
+            // Without it there is no key at all.
             of_all: json(&(FORMAT, common, &lock.tools, provider, memory_mib, cpus, sabotage)),
             kernels: each(&lock.kernels),
             userlands: each(&lock.userlands),
@@ -65,7 +67,7 @@ impl<'a> Inputs<'a> {
     /// What a cell's inputs come to, 16 hex digits; `None` where one of them is not known.
     pub fn key(&self, cell: &PlannedCell) -> Option<String> {
         let story = self.stories.get(cell.scenario.as_str())?;
-        let mut parts = vec![self.of_all.clone(), cell.id.to_string(), story.clone()];
+        let mut parts = vec![self.of_all.clone()?, cell.id.to_string(), story.clone()];
         for role in self.plan.story(cell)?.roles() {
             parts.extend(self.host(cell.on(role))?);
         }
@@ -89,11 +91,12 @@ impl<'a> Inputs<'a> {
 
 /// A key of each part.
 fn each<T: Serialize>(parts: &BTreeMap<String, T>) -> BTreeMap<&str, String> {
-    parts.iter().map(|(ask, part)| (ask.as_str(), key([json(part)]))).collect()
+    parts.iter().filter_map(|(ask, part)| Some((ask.as_str(), key([json(part)?])))).collect()
 }
 
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+/// What has no form in JSON makes no key, rather than the same as something else.
+fn json(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
 }
 
 #[cfg(test)]
@@ -173,6 +176,7 @@ mod tests {
             agent: "a".into(),
             workloads: "w".into(),
             image: None,
+            emulator: Vec::new(),
             accelerator: Accelerator::Tcg,
             processor: None,
             cold: false,
@@ -206,6 +210,7 @@ mod tests {
     #[case::agent(|it: &mut All| it.common.agent.push('x'), false)]
     #[case::workloads(|it: &mut All| it.common.workloads.push('x'), false)]
     #[case::image(|it: &mut All| it.common.image = Some("x".into()), false)]
+    #[case::emulator(|it: &mut All| it.common.emulator.push("x".into()), false)]
     #[case::accelerator(|it: &mut All| it.common.accelerator = Accelerator::Kvm, false)]
     #[case::processor(|it: &mut All| it.common.processor = Some("x".into()), false)]
     #[case::cold(|it: &mut All| it.common.cold = true, false)]

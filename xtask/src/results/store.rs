@@ -1,7 +1,7 @@
 //! The store itself: below each key a cell's record, its logs in one file, and what it came to.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -66,15 +66,28 @@ impl Store<'_> {
         let folder = scratch.path().join(key);
         fs::create_dir(&folder)?;
         link(&paths.cell_record(cell), &folder.join(RECORD))?;
-        record::pack(&paths.cell(cell), &File::create(folder.join(LOGS))?)?;
+        let logs = File::create(folder.join(LOGS))?;
+        record::pack(&paths.cell(cell), &logs)?;
+        logs.sync_all()?;
         let kept = Kept {
             by: by.to_owned(),
             started: started.to_owned(),
             seconds: outcome.verdict.seconds.unwrap_or_default(),
             outcome: outcome.clone(),
         };
-        fs::write(folder.join(RESULT), serde_json::to_vec(&kept)?)?;
+        // Whole on disk before it is there under its key.
+        let mut result = File::create(folder.join(RESULT))?;
+        result.write_all(&serde_json::to_vec(&kept)?)?;
+        result.sync_all()?;
         self.0.take_over(KIND, key, &folder).map_err(io::Error::other)
+    }
+
+    /// Removes what is kept under that key.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn forget(&self, key: &str) -> io::Result<()> {
+        self.0.forget(KIND, key).map_err(io::Error::other)
     }
 
     /// Removes what was not used for the longest time, where there is too much.
@@ -115,8 +128,79 @@ impl Found {
     }
 }
 
-/// Neither of the two is ever written to again: a second name costs nothing, and outlives the first.
+/// We never write to either of the two again: a second name costs nothing, and outlives the first.
 fn link(from: &Path, to: &Path) -> io::Result<()> {
     // Another file system, or one without links.
     fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(|_| ()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::{Kind, Samples, Verdict};
+    use crate::model::HostAsk;
+    use crate::plan::PlannedCell;
+    use crate::record::RunFolder;
+    use crate::report::Cell;
+
+    fn outcome() -> Outcome {
+        let word = str::to_owned;
+        let host = HostAsk {
+            kernel: word("6.12"),
+            userland: word("trixie"),
+            criu: word("4.1.1"),
+            engine: word("criu"),
+            cpu: word("max"),
+        };
+        let verdict = Verdict {
+            kind: Kind::Pass,
+            stage: None,
+            step: None,
+            reason: String::new(),
+            first_error: None,
+            known: None,
+            copies: None,
+            samples: Samples::new(),
+            seconds: Some(6.5),
+        };
+        Outcome { cell: Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict), verdict }
+    }
+
+    /// A run folder in which that cell was played.
+    fn run(top: &Path, name: &str, log: &str) -> RunFolder {
+        let folder = RunFolder::create(&top.join(name)).unwrap();
+        let cell = folder.cell(&outcome().cell.id);
+        fs::create_dir_all(&cell).unwrap();
+        fs::write(cell.join(RECORD), format!("record of {name}")).unwrap();
+        fs::write(cell.join("story.log"), log).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_result_is_laid_into_another_run_and_can_be_forgotten() {
+        let top = tempfile::tempdir().unwrap();
+        let cache = Cache::open_at(&top.path().join("cache")).unwrap();
+        let (store, outcome) = (Store(&cache), outcome());
+        let at = "2026-11-03T12:00:00Z";
+        assert!(store.find("k").is_none());
+        store.put("k", &run(top.path(), "one", "first"), at, "judge", &outcome).unwrap();
+        // The newer one stands in its place.
+        store.put("k", &run(top.path(), "two", "second"), at, "judge", &outcome).unwrap();
+
+        let found = store.find("k").unwrap();
+        assert_eq!((found.started(), found.outcome("judge")), (at, Some(&outcome)));
+        assert_eq!(found.outcome("another judge"), None);
+        let other = RunFolder::create(&top.path().join("other")).unwrap();
+        found.lay(&other, &outcome.cell.id).unwrap();
+        assert_eq!(fs::read_to_string(other.cell_record(&outcome.cell.id)).unwrap(), "record of two");
+        let unpacked = top.path().join("unpacked");
+        record::unpack(&other.cell_logs(&outcome.cell.id), &unpacked).unwrap();
+        assert_eq!(fs::read_to_string(unpacked.join("story.log")).unwrap(), "second");
+
+        store.trim().unwrap();
+        store.forget("k").unwrap();
+        store.forget("k").unwrap();
+        assert!(store.find("k").is_none());
+        assert!(other.cell_record(&outcome.cell.id).exists(), "what was laid stays");
+    }
 }

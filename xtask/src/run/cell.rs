@@ -193,7 +193,6 @@ impl CellRun<'_> {
     }
 
     /// One action of a step; what must be refused, or must hang, is the `last` of its commands.
-    /// hung as it should.
     fn act(
         &self,
         hosts: &mut Hosts,

@@ -9,7 +9,7 @@ use super::capture;
 use super::cell::{CellRun, in_guest};
 use super::environment;
 use super::images::{self, Images};
-use crate::guest::{Batch, TransferError};
+use crate::guest::{Batch, CUT, TransferError};
 use crate::host::Host;
 use crate::model::{Command, Event, Lost, Role};
 
@@ -36,8 +36,18 @@ pub(super) fn collect(run: &CellRun<'_>, unwell: bool, hosts: &mut BTreeMap<Role
             asked.chain(of_engine.iter().map(|(name, line)| (&**name, &**line))).collect();
         let batch = Batch::new(asked.iter().map(|(_, line)| line));
         if let Ok(finished) = in_guest(host.as_mut(), &Command::new(batch.line()).within(60)) {
-            for ((name, _), part) in asked.iter().zip(batch.parts(&finished.stdout)) {
-                write(run, &format!("{}/{name}", role.name()), part.stdout.as_bytes());
+            let parts = batch.parts(&finished.stdout);
+            // What was too long together, or has hung, is asked piece by piece.
+            let whole = parts.len() == asked.len() && !finished.stdout.contains(CUT);
+            for (at, (name, line)) in asked.iter().enumerate() {
+                let text = match parts.get(at).filter(|_| whole) {
+                    Some(part) => part.stdout.clone(),
+                    None => match in_guest(host.as_mut(), &Command::new(*line).within(20)) {
+                        Ok(finished) => finished.stdout,
+                        Err(_) => break,
+                    },
+                };
+                write(run, &format!("{}/{name}", role.name()), text.as_bytes());
             }
         }
         if unwell || run.images != Images::None {

@@ -35,13 +35,15 @@ const ENGINE: &str = "== engine";
 
 /// The line that a preparation answers them by.
 pub(super) fn beforehand() -> String {
-    format!("{{ {QUESTIONS} }} >{FILE}")
+    // Half of them would be worse than none.
+    format!("{{ {QUESTIONS} }} >{FILE}.new && mv {FILE}.new {FILE}")
 }
 
 /// Asks, where the answers are not there yet.
 pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, Lost> {
-    let line =
-        format!("if [ -s {FILE} ]; then cat {FILE}; else {QUESTIONS} fi; echo {ENGINE}; cat engine-facts");
+    let line = format!(
+        "if [ -s {FILE} ]; then cat {FILE}; else {QUESTIONS} fi; echo {ENGINE}; cat engine-facts 2>/dev/null || true"
+    );
     let finished = guest.run(&Exec::sh(line, WORK_FOLDER, Duration::from_secs(60)))?;
     if !finished.exit.is_success() {
         return Err(Lost::Protocol(format!(

@@ -72,7 +72,7 @@ impl Eye<'_> {
     /// What each prints. A look that failed is no look at nothing.
     fn see(&mut self, commands: &[&Command]) -> Result<Vec<String>, Stop> {
         let batch = Batch::new(commands.iter().map(|command| &command.line));
-        let deadline = commands.iter().map(|command| command.deadline).max().unwrap_or_default();
+        let deadline = commands.iter().map(|command| command.deadline).sum();
         let all = Command { deadline, ..Command::new(batch.line()) };
         let folder = self.run.folder_of(self.step);
         let lost = |how| Stop::Lost(self.role, how);

@@ -173,6 +173,7 @@ mod tests {
             cpus: 1,
             image: None,
             sabotage: None,
+            fresh: false,
             passing_logs: PassingLogs::Keep,
             cell: Vec::new(),
             skipped: Vec::new(),

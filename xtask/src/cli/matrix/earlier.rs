@@ -1,6 +1,7 @@
 //! Earlier runs: which cells need not be played because one has played them, and what is kept for later ones.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -13,7 +14,7 @@ use crate::install::{self, Cache, Lock};
 use crate::judge::Kind;
 use crate::model::{Event, Telling};
 use crate::plan::{Plan, PlannedCell};
-use crate::record::{self, CellRecord, Paths, RunFolder, RunRecord};
+use crate::record::{self, CellRecord, PassingLogs, Paths, RunFolder, RunRecord};
 use crate::report::{Insight, Outcome, outcome_of};
 use crate::results::{Common, Found, Inputs, Store};
 use crate::run::Images;
@@ -25,7 +26,12 @@ pub(super) struct Earlier<'a> {
     inputs: Inputs<'a>,
     /// Which verdicts are taken.
     takes: Takes,
+    /// Whether cells are played several times.
+    several: bool,
 }
+
+/// This machine's QEMU, which is used where it is new enough.
+const QEMU: &str = "qemu-system-x86_64";
 
 /// Which earlier results are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +44,7 @@ enum Takes {
 
 impl<'a> Earlier<'a> {
     /// `None` where no result of this run could stand for another's, nor the other way round: machines that are not
-    /// made of files that we know, faults on purpose, and replays that are to prove something.
+    /// made of files that we know, faults on purpose, and replays, which want images and are to prove something.
     pub(super) fn new(
         arguments: &Arguments,
         plan: &'a Plan,
@@ -52,28 +58,39 @@ impl<'a> Earlier<'a> {
         let Some(accelerator) = host::remembered(&cache.root().join(stacks::ACCELERATOR)) else {
             return Ok(None);
         };
-        let guest = places::root().join("guest");
-        let hashed = |folder: &str, endings: &[&str]| {
-            let folder = guest.join(folder);
-            install::hash_files(&folder, endings).with_context(|| format!("cannot read {}", folder.display()))
+        let hashed = |path: &str| {
+            let path = places::root().join(path);
+            let hash = if path.is_dir() { install::hash_tree(&path) } else { Ok(install::hash_file(&path)?) };
+            hash.with_context(|| format!("cannot read {}", path.display()))
+        };
+        let hash_image = |image: &Path| {
+            install::hash_file(image).with_context(|| format!("cannot read {}", image.display()))
         };
         let common = Common {
             harness: harness::identity()?.to_owned(),
-            agent: hashed("src", &["rs"])? + &hashed("src/wire", &["rs"])? + &hashed("", &["toml"])?,
-            workloads: hashed("workloads", &["c", "h", "sh"])?,
-            image: plan.image.as_deref().map(install::hash_file).transpose()?,
+            agent: hashed("guest/src")?
+                + &hashed("guest/Cargo.toml")?
+                + &hashed("Cargo.toml")?
+                + &hashed("Cargo.lock")?,
+            workloads: hashed("guest/workloads")? + &program("cc"),
+            image: plan.image.as_deref().map(hash_image).transpose()?,
+            emulator: std::env::var("CRIU_MATRIX_QEMU")
+                .into_iter()
+                .chain([QEMU.to_owned()])
+                .map(|name| program(&name))
+                .collect(),
             accelerator,
             processor: (accelerator == Accelerator::Kvm).then(host::processor),
             cold: arguments.cold,
         };
         // Whoever asks several times wants to know whether the answer stays the same.
         let several = plan.cell.iter().any(|cell| cell.repeat > 1);
-        let takes = match (arguments.fresh || several, arguments.keep_guests_on_failure) {
+        let takes = match (plan.fresh || arguments.fresh || several, arguments.keep_guests_on_failure) {
             (true, _) => Takes::None,
             (false, true) => Takes::Expected,
             (false, false) => Takes::All,
         };
-        Ok(Some(Self { plan, store: Store(cache), inputs: Inputs::new(plan, lock, &common), takes }))
+        Ok(Some(Self { plan, store: Store(cache), inputs: Inputs::new(plan, lock, &common), takes, several }))
     }
 
     /// Takes what an earlier run has played, and returns the cells that are left.
@@ -84,9 +101,9 @@ impl<'a> Earlier<'a> {
         rules: &Rulebook,
         judged: &Judged,
         tell: &dyn Telling,
-    ) -> anyhow::Result<Vec<&'p PlannedCell>> {
+    ) -> Vec<&'p PlannedCell> {
         if self.takes == Takes::None {
-            return Ok(cells);
+            return cells;
         }
         let mut left = Vec::new();
         let all = cells.len();
@@ -111,7 +128,7 @@ impl<'a> Earlier<'a> {
                 all - left.len()
             );
         }
-        Ok(left)
+        left
     }
 
     /// Lays a result into the run folder. `None`: it is not to be taken, or cannot be.
@@ -129,24 +146,41 @@ impl<'a> Earlier<'a> {
         if known.as_ref().is_some_and(unwanted) {
             return None;
         }
-        found.lay(folder, &cell.id).ok()?;
+        let drop_logs = self.plan.passing_logs == PassingLogs::Drop;
+        let laid = found.lay(folder, &cell.id).ok().and_then(|()| {
+            let outcome = self.as_laid(cell, found, folder, insight, known)?;
+            if drop_logs && outcome.verdict.kind == Kind::Pass {
+                std::fs::remove_file(folder.cell_logs(&cell.id)).ok()?;
+            }
+            (!unwanted(&outcome)).then_some(outcome)
+        });
+        if laid.is_none() {
+            // It is played instead.
+            let _set_aside_then = std::fs::remove_dir_all(folder.cell(&cell.id));
+        }
+        laid
+    }
+
+    /// What a result comes to that lies in the run folder.
+    fn as_laid(
+        &self,
+        cell: &PlannedCell,
+        found: &Found,
+        folder: &Paths,
+        insight: &Insight<'_>,
+        known: Option<Outcome>,
+    ) -> Option<Outcome> {
         let logs = folder.cell_logs(&cell.id);
         // What failed is looked at.
         let lay_logs = || -> std::io::Result<()> {
             record::unpack(&logs, &folder.cell(&cell.id))?;
             std::fs::remove_file(&logs)
         };
-        match known {
-            Some(outcome) => {
-                if outcome.verdict.kind != Kind::Pass {
-                    lay_logs().ok()?;
-                }
-                Some(outcome)
-            }
-            None => {
-                self.judged_anew(cell, found, folder, insight, &lay_logs).filter(|outcome| !unwanted(outcome))
-            }
+        let Some(outcome) = known else { return self.judged_anew(cell, found, folder, insight, &lay_logs) };
+        if outcome.verdict.kind != Kind::Pass {
+            lay_logs().ok()?;
         }
+        Some(outcome)
     }
 
     /// What a result comes to that was judged by other rules, or by another harness.
@@ -182,14 +216,24 @@ impl<'a> Earlier<'a> {
         outcome: &Outcome,
         tell: &dyn Telling,
     ) {
-        if !self.stands(cell, played, outcome) {
-            return;
-        }
         let Some(key) = self.inputs.key(cell) else { return };
-        let kept = self.store.put(&key, paths, &played.started, by, outcome).and_then(|()| self.store.trim());
+        let kept = if !self.stands(cell, played, outcome) {
+            // What was kept of an earlier run is in doubt now.
+            self.store.forget(&key)
+        } else if self.several {
+            // Whether the others come to the same is not known yet.
+            Ok(())
+        } else {
+            self.store.put(&key, paths, &played.started, by, outcome)
+        };
         if let Err(error) = kept {
             tell.tell(Event::Note { text: format!("results cannot be kept for later runs: {error}") });
         }
+    }
+
+    /// Removes results that were not used for the longest time, where there are too many.
+    pub(super) fn trim(&self) -> std::io::Result<()> {
+        self.store.trim()
     }
 
     /// Whether the same inputs would come to the same. A failure that no rule explains is asked again, and so is
@@ -211,4 +255,12 @@ impl<'a> Earlier<'a> {
             .any(|step| !wanted.contains(&step.index) && step.commands.iter().any(|it| it.hang.is_some()));
         says_something && !hung
     }
+}
+
+/// A program of this machine as its file system knows it: enough to notice another one.
+fn program(name: &str) -> String {
+    let file = which::which(name).map(|path| path.canonicalize().unwrap_or(path));
+    let Ok(path) = file else { return format!("no {name}") };
+    let facts = std::fs::metadata(&path).map(|facts| (facts.len(), facts.modified().ok())).ok();
+    format!("{} {facts:?}", path.display())
 }

@@ -153,6 +153,7 @@ fn new_plan(arguments: &Arguments, profile: &Profile) -> anyhow::Result<Plan> {
     }
     // A plan is played again from other folders.
     plan.image = plan.image.map(std::path::absolute).transpose()?;
+    plan.fresh = arguments.fresh;
     plan.passing_logs = arguments.passing_logs.as_deref().and_then(PassingLogs::named).unwrap_or_default();
     plan.sabotage = arguments.sabotage.as_deref().and_then(Sabotage::named);
     Ok(plan)

@@ -13,7 +13,7 @@ use super::order::Order;
 use super::stage::{Judged, Stage};
 use super::{Arguments, vagrant};
 use crate::cli::stacks::{self, Builder, Installed};
-use crate::cli::{harness, judged, places, profile, report, style_of};
+use crate::cli::{judged, places, profile, report, style_of};
 use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::host::{Local, Provider, Shelf, Ssh, WarmStates};
@@ -22,7 +22,7 @@ use crate::interrupt;
 use crate::model::{Event, Telling as _};
 use crate::plan::{Plan, PlannedCell};
 use crate::record::{self, Recorder, RunFolder, RunRecord, Tee};
-use crate::report::{Diff, Format, JudgedBy, OutcomesFile, Progress, Report, gather};
+use crate::report::{Diff, Format, OutcomesFile, Progress, Report, gather};
 
 pub(super) fn play(
     arguments: &Arguments,
@@ -34,11 +34,17 @@ pub(super) fn play(
 ) -> anyhow::Result<ExitCode> {
     // Rules that cannot be read are told before a cell is played, not after.
     let rules = Rulebook::read(&places::knowledge())?;
-    let (folder, past, recorder) = open_folder(arguments, resumed, plan, lock)?;
+    let (folder, mut past, recorder) = open_folder(arguments, resumed, plan, lock)?;
+    let mut before = judged::judged(&folder, plan, &past, &rules)?;
+    for cell in &before.unreadable {
+        // It is played again.
+        past.cells.remove(cell);
+        before.outcomes.remove(cell);
+    }
     let judged = Judged {
-        by: JudgedBy::new(plan, harness::identity()?, &harness::rules()?),
+        by: before.by,
         file: OutcomesFile::open(&folder.outcomes())?,
-        outcomes: Mutex::new(judged::outcomes(&folder, plan, &past, &rules)?),
+        outcomes: Mutex::new(before.outcomes),
     };
     let done: BTreeSet<_> = past.finished_cells().cloned().collect();
     let record = Mutex::new(past);
@@ -53,7 +59,11 @@ pub(super) fn play(
     let mut left: Vec<&PlannedCell> = plan.cell.iter().filter(|cell| !done.contains(&cell.id)).collect();
     let mut earlier = Earlier::new(arguments, plan, lock, cache)?;
     if let Some(earlier) = &earlier {
-        left = earlier.take(left, &folder, &rules, &judged, &first)?;
+        left = earlier.take(left, &folder, &rules, &judged, &first);
+        let outcomes = judged.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if arguments.fail_fast && outcomes.values().any(|outcome| !outcome.verdict.kind.is_expected()) {
+            left.clear();
+        }
     }
     if !left.is_empty() {
         let durations = Durations::read(cache);
@@ -63,10 +73,8 @@ pub(super) fn play(
         let note = |text: String| tell.tell(Event::Note { text });
         durations.complaint.into_iter().for_each(&note);
         let (ready, builder) = make_ready(arguments, plan, lock, cache, &note, &order)?;
-        if earlier.is_none() {
-            // Which accelerator works here is known only now.
-            earlier = Earlier::new(arguments, plan, lock, cache)?;
-        }
+        // Which accelerator works with this QEMU is known only now.
+        earlier = Earlier::new(arguments, plan, lock, cache)?;
         let stage = Stage {
             arguments,
             plan,
@@ -82,6 +90,9 @@ pub(super) fn play(
         };
         order.play(builder, &|index| stage.play_cell(left[index]));
         progress.finish();
+        if let Some(Err(error)) = earlier.as_ref().map(Earlier::trim) {
+            eprintln!("the results of earlier runs cannot be cleared up: {error}");
+        }
     }
     let complete = {
         let record = record.lock().unwrap_or_else(PoisonError::into_inner);

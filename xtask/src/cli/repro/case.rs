@@ -53,7 +53,7 @@ impl Case {
         };
         let record = record::read(&paths)?.record;
         let rules = Rulebook::read(&places::knowledge())?;
-        let outcomes = judged::outcomes(&paths, &whole, &record, &rules)?;
+        let outcomes = judged::judged(&paths, &whole, &record, &rules)?.outcomes;
         let verdict = outcomes.get(&planned.id).map(|outcome| outcome.verdict.clone());
         let verdict = verdict.with_context(|| format!("{cell} was not played"))?;
         if !matches!(verdict.kind, Kind::Fail | Kind::KnownBug) {

@@ -30,7 +30,7 @@ pub(super) fn replay(
     let paths = Paths::of(out)?;
     let record = record::read(&paths)?.record;
     let rules = Rulebook::read(&places::knowledge())?;
-    let outcomes = judged::outcomes(&paths, &plan, &record, &rules)?;
+    let outcomes = judged::judged(&paths, &plan, &record, &rules)?.outcomes;
     let mut replays = Replays::default();
     for cell in &plan.cell {
         // Of an interrupted run a cell may be missing.
