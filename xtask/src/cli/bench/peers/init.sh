@@ -13,5 +13,6 @@ word() {
 	sed -n "s/.*\b$1=\([^ ]*\).*/\1/p" /proc/cmdline
 }
 mount -t 9p -o "version=9p2000.L,$(word rootflags)" /dev/root /root-of-all || poweroff -f
+init=$(word init)
 umount /proc
-exec switch_root /root-of-all "$(word init)"
+exec switch_root /root-of-all "$init"

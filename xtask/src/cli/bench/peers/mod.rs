@@ -114,11 +114,12 @@ fn ask(peer: &Peer<'_>, release: &str) -> anyhow::Result<f64> {
     let begun = Instant::now();
     let output = command.output().with_context(|| process::line(&command))?;
     let seconds = begun.elapsed().as_secs_f64();
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && said.lines().any(|line| line.trim() == release) {
+    let both =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    // Nothing else prints this on a line of its own. virtme-ng ends with 255 where it had to answer by the console.
+    if both.lines().any(|line| line.trim() == release) {
         return Ok(seconds);
     }
-    let both = said + String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = both.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines[lines.len().saturating_sub(3)..].join(" / ");
     bail!("after {seconds:.1} s: {}: {last}", output.status)

@@ -1,11 +1,16 @@
 //! virtme-ng, of PyPI: <https://github.com/arighi/virtme-ng>. Its guests have this machine's root, by 9p where there is
 //! no virtiofsd; it makes an initramfs of the modules for that by itself.
 
+use std::path::Path;
+
 use super::ground::Ground;
 use super::{Peer, install};
 
 /// Another one may be faster.
 const VERSION: &str = "1.42";
+
+/// Where its guests, which have this machine's files, look for what names the ports that they answer by.
+const UDEVD: [&str; 2] = ["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"];
 
 pub(super) fn peer(ground: &Ground) -> anyhow::Result<Peer<'_>> {
     // The folder is moved when it is whole, and scripts of an environment name the place that it was made in.
@@ -28,6 +33,10 @@ pub(super) fn peer(ground: &Ground) -> anyhow::Result<Peer<'_>> {
         command.env("PATH", path);
         command.arg("--run").arg(kernel).arg("--qemu").arg(qemu).args(["--disable-kvm", "--disable-microvm"]);
         command.args(["--cpus", "1", "--memory", &format!("{memory_mib}M"), "--user", "root"]);
+        if !UDEVD.iter().any(|place| Path::new(place).exists()) {
+            // Without its ports the command's output is on the console alone; what the kernel says there costs time.
+            command.args(["--verbose", "--append", "loglevel=1"]);
+        }
         command.args(["--append", words, "--", "uname", "-r"]);
         command
     }))
