@@ -217,15 +217,17 @@ impl<'a> Earlier<'a> {
         tell: &dyn Telling,
     ) {
         let Some(key) = self.inputs.key(cell) else { return };
-        let kept = if !self.stands(cell, played, outcome) {
-            // What was kept of an earlier run is in doubt now.
-            self.store.forget(&key)
-        } else if self.several {
-            // Whether the others come to the same is not known yet.
-            Ok(())
-        } else {
-            self.store.put(&key, paths, &played.started, by, outcome)
-        };
+        let kept =
+            if !self.stands(cell, played, outcome) || self.several && outcome.verdict.kind != Kind::Pass {
+                // What was kept of an earlier run is in doubt now; that of a single play too, where one of many fails.
+                let of_first = self.inputs.key(&cell.repeated(1));
+                self.store.forget(&key).and_then(|()| of_first.map_or(Ok(()), |key| self.store.forget(&key)))
+            } else if self.several {
+                // Whether the others come to the same is not known yet.
+                Ok(())
+            } else {
+                self.store.put(&key, paths, &played.started, by, outcome)
+            };
         if let Err(error) = kept {
             tell.tell(Event::Note { text: format!("results cannot be kept for later runs: {error}") });
         }
