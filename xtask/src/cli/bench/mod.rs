@@ -11,6 +11,7 @@ mod played;
 mod stage;
 mod stages;
 mod tell;
+mod vagrant;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,7 @@ const GROUPS: &[Group] = &[
     guests::MEMORY,
     guests::PEAKS,
     peers::UNAME,
+    vagrant::VAGRANT,
     played::SMOKE_AGAIN,
 ];
 

@@ -2,7 +2,7 @@
 
 mod arguments;
 mod play;
-mod vagrant;
+pub(in crate::cli) mod vagrant;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;

@@ -141,7 +141,7 @@ pub(super) fn executable(path: &Path, text: &str) -> anyhow::Result<()> {
 /// the processor, is left out.
 fn wrapper(program: &QemuProgram, accelerator: Accelerator) -> String {
     let quoted =
-        |word: &str| shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned());
+        |word: &str| shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned);
     let env: Vec<String> = program
         .env
         .iter()
