@@ -57,6 +57,9 @@ pub(super) struct Arguments {
     /// Where all samples are kept, as JSON; a new file below target/bench when left out
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Fetch nothing: what is not in the cache is not measured
+    #[arg(long)]
+    offline: bool,
     /// The kernel
     #[arg(long, default_value = "6.12")]
     kernel: String,
@@ -78,7 +81,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { runs, only, format, out, kernel, userland, criu, engine } = arguments;
+    let Arguments { runs, only, format, out, offline, kernel, userland, criu, engine } = arguments;
     let wanted = globs(only)?;
     let wanted = |figure: &Figure| only.is_empty() || wanted.is_match(figure.name);
     let groups: Vec<_> = GROUPS.iter().filter(|group| group.figures.iter().any(wanted)).collect();
@@ -104,7 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         processors: std::thread::available_parallelism().map_or(1, usize::from),
     };
     let out = out.clone().unwrap_or_else(|| kept_at(begun));
-    let stages = Stages::new(host, engine.clone());
+    let stages = Stages::new(host, engine.clone(), *offline);
     let mut all: Vec<Measured> = Vec::new();
     for group in groups {
         let names: Vec<_> = group.figures.iter().map(|figure| figure.name).collect();

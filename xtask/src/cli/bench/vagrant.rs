@@ -69,9 +69,10 @@ impl Project {
         let (kernel, userland) = (&stage.ask.kernel, &stage.ask.userland);
         let asks = Asks { kernels: vec![kernel.clone()], boxes: vec![userland.clone()], ..Asks::default() };
         let tell = |note: String| eprintln!("{note}");
-        let lock = install::resolve(&asks, &Config::default(), &cache, &Mode::default(), &tell)?;
+        let mode = Mode { offline: stage.offline, locked: None };
+        let lock = install::resolve(&asks, &Config::default(), &cache, &mode, &tell)?;
         let archives = Vec::new();
-        let workshop = Workshop::new(&lock, &cache, false, &archives, &tell);
+        let workshop = Workshop::new(&lock, &cache, stage.offline, &archives, &tell);
         let kernel = workshop.kernel(lock.kernels.get(kernel).context("the kernel is not in the lock")?)?;
         let (locked, recipe) =
             (lock.boxes.get(userland).context("the box is not in the lock")?, places::box_recipe());

@@ -131,6 +131,9 @@ fn install(ground: &Ground, kind: &str, version: &str, what: &str, line: &str) -
     let tell = |note: String| eprintln!("{note}");
     let key = key([version, line]);
     if !ground.cache.is_built(kind, &key) {
+        if ground.offline {
+            bail!("{what} {version} is not in the cache, and nothing may be fetched");
+        }
         tell(format!("{what} {version}, into the cache"));
     }
     let built = ground.cache.built(kind, &key, &tell, |dir| {
