@@ -176,8 +176,9 @@ mod tests {
             version: "10.0.2".to_owned(),
         };
         executable(&path, &wrapper(&program, Accelerator::Tcg)).unwrap();
-        let mut command = process::command(&path);
-        command.args(["-m", "1 G", "-enable-kvm", "-cpu", "host", "-accel", "kvm", "-append", ""]);
+        // By its shell: a script that was just written can be busy, for as long as another test's fork has it open.
+        let mut command = process::command("bash");
+        command.arg(&path).args(["-m", "1 G", "-enable-kvm", "-cpu", "host", "-accel", "kvm", "-append", ""]);
         let said = process::output(&mut command).unwrap().stdout;
         assert_eq!(String::from_utf8(said).unwrap(), "a b -accel tcg -cpu max -m 1 G -append \n");
     }
