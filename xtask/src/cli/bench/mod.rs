@@ -11,6 +11,7 @@ mod played;
 mod stage;
 mod stages;
 mod tell;
+mod vagrant;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,7 @@ const GROUPS: &[Group] = &[
     guests::MEMORY,
     guests::PEAKS,
     peers::UNAME,
+    vagrant::VAGRANT,
     played::SMOKE_AGAIN,
 ];
 
@@ -55,6 +57,9 @@ pub(super) struct Arguments {
     /// Where all samples are kept, as JSON; a new file below target/bench when left out
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Fetch nothing: what is not in the cache is not measured
+    #[arg(long)]
+    offline: bool,
     /// The kernel
     #[arg(long, default_value = "6.12")]
     kernel: String,
@@ -76,7 +81,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { runs, only, format, out, kernel, userland, criu, engine } = arguments;
+    let Arguments { runs, only, format, out, offline, kernel, userland, criu, engine } = arguments;
     let wanted = globs(only)?;
     let wanted = |figure: &Figure| only.is_empty() || wanted.is_match(figure.name);
     let groups: Vec<_> = GROUPS.iter().filter(|group| group.figures.iter().any(wanted)).collect();
@@ -102,7 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         processors: std::thread::available_parallelism().map_or(1, usize::from),
     };
     let out = out.clone().unwrap_or_else(|| kept_at(begun));
-    let stages = Stages::new(host, engine.clone());
+    let stages = Stages::new(host, engine.clone(), *offline);
     let mut all: Vec<Measured> = Vec::new();
     for group in groups {
         let names: Vec<_> = group.figures.iter().map(|figure| figure.name).collect();

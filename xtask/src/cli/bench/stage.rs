@@ -20,6 +20,8 @@ use crate::run;
 pub(super) struct Stage {
     pub(super) ask: HostAsk,
     pub(super) plan: Plan,
+    /// Whether nothing may be fetched for it.
+    pub(super) offline: bool,
     /// The files that workloads need, by name.
     pub(super) files: BTreeMap<String, PathBuf>,
     /// Boots every guest.
@@ -41,9 +43,10 @@ impl Stage {
     pub(super) fn install(
         ask: HostAsk,
         scenario: &str,
+        offline: bool,
         change: impl FnOnce(&mut Config),
     ) -> anyhow::Result<Self> {
-        let (plan, installed) = single::install_from(&ask, &[scenario], 2, false, change)?;
+        let (plan, installed) = single::install_from(&ask, &[scenario], 2, offline, change)?;
         let Installed { provider: cold, files, .. } = installed;
         let warm = Qemu {
             program: cold.program.clone(),
@@ -52,7 +55,7 @@ impl Stage {
             warm: Some(WarmStates::new(Cache::open()?)),
             notes: Arc::default(),
         };
-        Ok(Self { ask, plan, files, cold, warm })
+        Ok(Self { ask, plan, offline, files, cold, warm })
     }
 
     /// Who drives CRIU on it.

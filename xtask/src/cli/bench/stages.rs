@@ -14,6 +14,7 @@ pub(super) struct Stages {
     host: HostAsk,
     /// The engine of those with containers.
     engine: String,
+    offline: bool,
     criu: OnceCell<Stage>,
     docker: OnceCell<Stage>,
     generic: OnceCell<Stage>,
@@ -21,25 +22,32 @@ pub(super) struct Stages {
 
 impl Stages {
     /// None is installed yet.
-    pub(super) fn new(host: HostAsk, engine: String) -> Self {
-        Self { host, engine, criu: OnceCell::new(), docker: OnceCell::new(), generic: OnceCell::new() }
+    pub(super) fn new(host: HostAsk, engine: String, offline: bool) -> Self {
+        Self {
+            host,
+            engine,
+            offline,
+            criu: OnceCell::new(),
+            docker: OnceCell::new(),
+            generic: OnceCell::new(),
+        }
     }
 
     /// CRIU alone, with the story `counter`.
     pub(super) fn criu(&self) -> anyhow::Result<&Stage> {
-        once(&self.criu, || Stage::install(self.host.clone(), "counter", |_| {}))
+        once(&self.criu, || Stage::install(self.host.clone(), "counter", self.offline, |_| {}))
     }
 
     /// Docker, with the story `self`.
     pub(super) fn docker(&self) -> anyhow::Result<&Stage> {
         let host = HostAsk { engine: self.engine.clone(), ..self.host.clone() };
-        once(&self.docker, || Stage::install(host, "self", |_| {}))
+        once(&self.docker, || Stage::install(host, "self", self.offline, |_| {}))
     }
 
     /// The first again, on the kernel that others can boot too.
     pub(super) fn generic(&self) -> anyhow::Result<&Stage> {
         let generic = |config: &mut Config| config.kernel_flavour = GENERIC.to_owned();
-        once(&self.generic, || Stage::install(self.host.clone(), "counter", generic))
+        once(&self.generic, || Stage::install(self.host.clone(), "counter", self.offline, generic))
     }
 }
 

@@ -6,7 +6,7 @@ mod earlier;
 mod order;
 mod play;
 mod stage;
-mod vagrant;
+pub(in crate::cli) mod vagrant;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;

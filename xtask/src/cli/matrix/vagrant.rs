@@ -19,7 +19,7 @@ use crate::run;
 use crate::scenario::Story;
 
 /// Where Vagrant's things lie in the cache.
-const FOLDER: &str = "vagrant";
+pub(in crate::cli) const FOLDER: &str = "vagrant";
 
 /// What is said before machines are made.
 const NOTICE: &str = "vagrant: machines criu-matrix-* are made in libvirt (qemu:///system), and gone when the run \
@@ -129,7 +129,7 @@ fn boxes(
 }
 
 /// Has Vagrant take a box in, if it has not yet.
-fn make_known(name: &str, file: &Path, base: &Path) -> anyhow::Result<()> {
+pub(in crate::cli) fn make_known(name: &str, file: &Path, base: &Path) -> anyhow::Result<()> {
     let vagrant = |words: &[&str]| {
         let mut command = process::command("vagrant");
         command.args(words).env("VAGRANT_HOME", base.join("home")).env("VAGRANT_CHECKPOINT_DISABLE", "1");
@@ -189,7 +189,7 @@ fn fleet(
 }
 
 /// A program that libvirt can start: QEMU itself, or a script where it needs words before its own.
-fn emulator(program: &QemuProgram, base: &Path) -> anyhow::Result<PathBuf> {
+pub(in crate::cli) fn emulator(program: &QemuProgram, base: &Path) -> anyhow::Result<PathBuf> {
     if let ([path], []) = (program.argv.as_slice(), program.env.as_slice()) {
         return Ok(path.into());
     }

@@ -25,6 +25,8 @@ const IN_ITS_ROOT: &str = "qemu-guest-agent";
 /// All of it, below one folder that goes with this.
 pub(super) struct Ground {
     pub(super) cache: Cache,
+    /// Whether no peer may be fetched.
+    pub(super) offline: bool,
     folder: tempfile::TempDir,
     /// `uname -r`.
     pub(super) release: String,
@@ -52,9 +54,10 @@ impl Ground {
         let asks =
             Asks { kernels: vec![kernel_ask.clone()], userlands: vec![userland.clone()], ..Asks::default() };
         let tell = |note: String| eprintln!("{note}");
-        let lock = install::resolve(&asks, &config, &cache, &Mode::default(), &tell)?;
+        let mode = Mode { offline: stage.offline, locked: None };
+        let lock = install::resolve(&asks, &config, &cache, &mode, &tell)?;
         let archives = Vec::new();
-        let workshop = Workshop::new(&lock, &cache, false, &archives, &tell);
+        let workshop = Workshop::new(&lock, &cache, stage.offline, &archives, &tell);
         let built =
             workshop.kernel(lock.kernels.get(kernel_ask).context("the kernel is not in the lock")?)?;
         let locked = lock.userlands.get(userland).context("the userland is not in the lock")?;
@@ -80,6 +83,7 @@ impl Ground {
             words: words.collect::<Vec<_>>().join(" "),
             memory_mib: stage.plan.memory_mib,
             cache,
+            offline: stage.offline,
             folder,
         })
     }
@@ -172,8 +176,9 @@ mod tests {
             version: "10.0.2".to_owned(),
         };
         executable(&path, &wrapper(&program, Accelerator::Tcg)).unwrap();
-        let mut command = process::command(&path);
-        command.args(["-m", "1 G", "-enable-kvm", "-cpu", "host", "-accel", "kvm", "-append", ""]);
+        // By its shell: a script that was just written can be busy, for as long as another test's fork has it open.
+        let mut command = process::command("bash");
+        command.arg(&path).args(["-m", "1 G", "-enable-kvm", "-cpu", "host", "-accel", "kvm", "-append", ""]);
         let said = process::output(&mut command).unwrap().stdout;
         assert_eq!(String::from_utf8(said).unwrap(), "a b -accel tcg -cpu max -m 1 G -append \n");
     }

@@ -94,13 +94,14 @@ fn figures(ours: Vec<f64>, [vmtest, virtme]: [Samples; 2]) -> Vec<Samples> {
 }
 
 /// From nothing to nothing left.
-fn ours(stage: &Stage, release: &str) -> anyhow::Result<f64> {
+pub(super) fn ours(stage: &Stage, release: &str) -> anyhow::Result<f64> {
     let prepare = Preparation { folder: WORK_FOLDER.to_owned(), ..Preparation::default() };
     let gone = |lost: Lost| Unanswered(lost.to_string());
     let begun = Instant::now();
     let mut up = stage.come_up(CameUp::Woken, &prepare)?;
     let guest = up.host.guest().map_err(gone)?;
-    let said = guest.run(&Exec::sh("uname -r", "/", Duration::from_secs(60))).map_err(gone)?;
+    let argv = ["uname", "-r"].map(str::to_owned).to_vec();
+    let said = guest.run(&Exec { argv, ..Exec::sh("", "/", Duration::from_secs(60)) }).map_err(gone)?;
     drop(up);
     let seconds = begun.elapsed().as_secs_f64();
     if said.stdout.trim() != release {
@@ -130,6 +131,9 @@ fn install(ground: &Ground, kind: &str, version: &str, what: &str, line: &str) -
     let tell = |note: String| eprintln!("{note}");
     let key = key([version, line]);
     if !ground.cache.is_built(kind, &key) {
+        if ground.offline {
+            bail!("{what} {version} is not in the cache, and nothing may be fetched");
+        }
         tell(format!("{what} {version}, into the cache"));
     }
     let built = ground.cache.built(kind, &key, &tell, |dir| {
