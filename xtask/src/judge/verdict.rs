@@ -85,6 +85,21 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// A verdict of which no more is known than why.
+    pub fn new(kind: Kind, reason: &str) -> Self {
+        Self {
+            kind,
+            stage: None,
+            step: None,
+            reason: reason.to_owned(),
+            first_error: None,
+            known: None,
+            copies: None,
+            samples: Samples::new(),
+            seconds: None,
+        }
+    }
+
     /// The reason, what became of the program, and the first error as one line.
     pub fn sentence(&self) -> String {
         let error = self.first_error.as_deref().map(str::trim).filter(|error| !error.is_empty());

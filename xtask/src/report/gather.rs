@@ -24,7 +24,7 @@ pub struct Outcome {
 impl Outcome {
     /// Of a cell whose record cannot be read.
     pub fn unreadable(plan: &Plan, cell: &PlannedCell, why: &str) -> Self {
-        let verdict = verdict(Kind::Broken, why);
+        let verdict = Verdict::new(Kind::Broken, why);
         Self { cell: described(plan, cell, &verdict), verdict }
     }
 
@@ -62,7 +62,7 @@ pub fn gather(plan: &Plan, record: &RunRecord, outcomes: &BTreeMap<CellId, Outco
     let mut cells: Vec<_> =
         order.iter().filter_map(|first| of_all(plan, repeats.get(first)?, outcomes)).collect();
     for skipped in plan.skipped.iter().filter(|skipped| skipped.cell.repeat == 1) {
-        cells.push(described(plan, &skipped.cell, &verdict(Kind::Skip, &skipped.reason)));
+        cells.push(described(plan, &skipped.cell, &Verdict::new(Kind::Skip, &skipped.reason)));
     }
     let RunRecord { started, ended, complete, harness, notes, .. } = record;
     let mut notes = notes.clone();
@@ -91,7 +91,7 @@ pub fn outcome_of(
     let verdict = match (plan.story(cell), played) {
         (Some(story), Some(played)) => judge(story, played),
         (Some(_), None) => not_played(),
-        (None, _) => verdict(Kind::Broken, "the plan has no such story"),
+        (None, _) => Verdict::new(Kind::Broken, "the plan has no such story"),
     };
     let diagnosis = (verdict.kind == Kind::Fail).then(|| {
         let failed = described(plan, cell, &verdict).observed(facts);
@@ -153,7 +153,7 @@ fn of_all(plan: &Plan, repeats: &[&PlannedCell], outcomes: &BTreeMap<CellId, Out
 }
 
 fn not_played() -> Verdict {
-    verdict(Kind::Broken, "not played: the run ended before it")
+    Verdict::new(Kind::Broken, "not played: the run ended before it")
 }
 
 fn described(plan: &Plan, cell: &PlannedCell, verdict: &Verdict) -> Cell {
@@ -171,18 +171,4 @@ fn logs(cell: &PlannedCell, played: &CellRecord, verdict: &Verdict) -> Vec<Strin
         names.partition(|name| of_stage.iter().any(|folder| name.starts_with(folder)));
     let all = failed.into_iter().chain(["story.log"]).chain(others);
     all.map(|name| format!("cells/{}/{name}", cell.id)).collect()
-}
-
-fn verdict(kind: Kind, reason: &str) -> Verdict {
-    Verdict {
-        kind,
-        stage: None,
-        step: None,
-        reason: reason.to_owned(),
-        first_error: None,
-        known: None,
-        copies: None,
-        samples: crate::judge::Samples::new(),
-        seconds: None,
-    }
 }

@@ -310,17 +310,7 @@ mod tests {
             engine: "criu".into(),
             cpu: "max".into(),
         };
-        let verdict = Verdict {
-            kind: Kind::Pass,
-            stage: None,
-            step: None,
-            reason: String::new(),
-            first_error: None,
-            known: None,
-            copies: None,
-            samples: Samples::new(),
-            seconds: Some(6.5),
-        };
+        let verdict = Verdict { seconds: Some(6.5), ..Verdict::new(Kind::Pass, "") };
         let asked = Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict);
         assert_eq!((&asked.kernel.observed, &asked.criu.libc, &asked.reason), (&None, &None, &None));
         let facts = GuestFacts {

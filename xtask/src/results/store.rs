@@ -137,7 +137,7 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::{Kind, Samples, Verdict};
+    use crate::judge::{Kind, Verdict};
     use crate::model::HostAsk;
     use crate::plan::PlannedCell;
     use crate::record::RunFolder;
@@ -152,17 +152,7 @@ mod tests {
             engine: word("criu"),
             cpu: word("max"),
         };
-        let verdict = Verdict {
-            kind: Kind::Pass,
-            stage: None,
-            step: None,
-            reason: String::new(),
-            first_error: None,
-            known: None,
-            copies: None,
-            samples: Samples::new(),
-            seconds: Some(6.5),
-        };
+        let verdict = Verdict { seconds: Some(6.5), ..Verdict::new(Kind::Pass, "") };
         Outcome { cell: Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict), verdict }
     }
 

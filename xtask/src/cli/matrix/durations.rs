@@ -144,7 +144,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::judge::{Samples, Verdict};
+    use crate::judge::Verdict;
     use crate::model::HostAsk;
     use crate::record::PassingLogs;
     use crate::report::Cell;
@@ -183,17 +183,7 @@ mod tests {
     }
 
     fn came_to(cell: &PlannedCell, kind: Kind, seconds: Option<f64>) -> Outcome {
-        let verdict = Verdict {
-            kind,
-            stage: None,
-            step: None,
-            reason: String::new(),
-            first_error: None,
-            known: None,
-            copies: None,
-            samples: Samples::new(),
-            seconds,
-        };
+        let verdict = Verdict { seconds, ..Verdict::new(kind, "") };
         Outcome { cell: Cell::new(cell, "qemu", &verdict), verdict }
     }
 
