@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use xtask::guest::{Agent, Exec, Guest, OUTPUT_MAX, TransferError, shell};
-use xtask::model::{Exit, Lost};
+use xtask::model::{Exit, Lost, Shortcut, Source, Wait};
 use xtask::process;
 
 /// The agent of this build, wherever cargo puts it.
@@ -159,4 +159,50 @@ fn a_person_works_at_a_terminal() {
     let mut seen = String::new();
     (&screen).read_to_string(&mut seen).unwrap();
     assert!(seen.contains("42\r\n"), "{seen}");
+}
+
+#[test]
+fn shortcuts_tell_what_there_is_and_nothing_where_there_is_none() {
+    let mut served = serve();
+    let file = |name: &str, may_lack| {
+        let path = served.folder.path().join(name).to_str().unwrap().to_owned();
+        Shortcut::File { path, may_lack }
+    };
+    std::fs::write(served.folder.path().join("big"), vec![b'x'; 3_000_000]).unwrap();
+    let asked = [file("big", false), file("none", false), file("none", true), Shortcut::Processes];
+    let told = served.agent.told(&asked.each_ref()).unwrap();
+    let lengths: Vec<_> = told[..3].iter().map(|told| told.as_ref().map(Vec::len)).collect();
+    assert_eq!(lengths, [Some(3_000_000), None, Some(0)]);
+    let processes = String::from_utf8_lossy(told[3].as_ref().unwrap()).into_owned();
+    assert!(processes.lines().any(|line| line.starts_with(&format!("{} (", served.process.id()))));
+}
+
+/// What a person would see who typed the line, to the word.
+#[test]
+fn a_wait_ends_as_its_line_does() {
+    let mut served = serve();
+    let folder = served.folder.path().to_path_buf();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest/workloads/more-ticks.sh");
+    std::fs::copy(script, folder.join("more-ticks.sh")).unwrap();
+    std::fs::write(folder.join("a.ticks"), "who=a n=1\nwho=b n=1\n").unwrap();
+    let files = ["a.ticks", "a.ticks", "none.ticks"].map(str::to_owned);
+    let counters =
+        ["a", "b", "c"].map(str::to_owned).into_iter().zip(files.clone().map(Source::File)).collect();
+    let wait = Wait { more: 2, seconds: 1, counters };
+    let awaited: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .zip(&files)
+        .map(|(who, file)| (folder.join(file).to_str().unwrap().to_owned(), format!("who={who} n=")))
+        .collect();
+    // One of them ticks once, while each way waits.
+    let ticking = "(sleep 0.3; echo who=a n=2 >>a.ticks) & ";
+    let line = format!("{ticking}{}", wait.clone().command().line);
+    let exec = Exec::sh(line, folder.to_str().unwrap(), Duration::from_secs(20));
+    let by_line = served.agent.run(&exec).unwrap();
+    let mut tick = process::command("sh").args(["-c", ticking]).current_dir(&folder).spawn().unwrap();
+    let came = served.agent.lines(&awaited, wait.more, Duration::from_secs(1)).unwrap().unwrap();
+    tick.wait().unwrap();
+    assert_eq!(came, [1, 0, 0]);
+    assert_eq!((by_line.exit, Some(by_line.stderr)), (Exit::Status(1), wait.late(&came, &files)));
+    assert_eq!(wait.late(&[2, 3, 2], &files), None);
 }

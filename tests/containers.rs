@@ -4,14 +4,17 @@
 //! `cargo xtask test --setup` starts one where none answers. No registry is asked, and nothing is left behind.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use testcontainers::core::WaitFor;
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, GenericImage, ImageExt};
-use xtask::engine::{Engine, Scene, named};
+use xtask::engine::{Engine, Scene, heard, named};
 use xtask::model::{
-    Action, Command, Expectation, Settings, Step, Tick, Verb, Workload, parse_processes, parse_ticks,
+    Action, Answer, Command, Expectation, Settings, Shortcut, Step, Tick, Verb, View, Workload,
+    parse_processes, parse_ticks,
 };
 use xtask::process::{self, ProcessError};
 
@@ -179,18 +182,36 @@ impl Eye<'_> {
     fn look(&self) -> Seen {
         let look = self.engine.look(None, &Scene { workload: self.workload, settings: &Settings::default() });
         let [(_, output)] = &look.outputs[..] else { panic!("one output: {look:?}") };
-        let ticks = parse_ticks(&run(self.folder, output).unwrap()).unwrap();
+        let log = self.shown(output);
+        let ticks = parse_ticks(&log).unwrap();
         for pair in ticks.windows(2) {
             assert_eq!(pair[1].n, pair[0].n + 1, "{pair:?}");
             assert_eq!((&pair[1].nonce, pair[1].pid), (&pair[0].nonce, pair[0].pid));
         }
         assert!(ticks.iter().all(|tick| tick.sum.is_some() == self.workload.witness));
-        let root = run(self.folder, &look.root).unwrap();
+        let root = self.shown(&look.root);
         let (numbers, words): (Vec<&str>, Vec<&str>) =
             root.lines().partition(|line| line.parse::<i32>().is_ok());
         let root = numbers.first().map(|number| number.parse().unwrap());
-        let processes = parse_processes(&run(self.folder, &look.stat).unwrap());
+        let stat = sh(self.folder, "cat /proc/[0-9]*/stat 2>/dev/null || true").unwrap();
+        let processes = parse_processes(&stat);
         let root_lives = processes.iter().any(|process| Some(process.pid) == root && process.is_alive());
         Seen { word: words.concat(), root, root_lives, ticks }
+    }
+
+    /// What the client shows. The daemon, asked by the shortcut, says the same; a log may have grown until then.
+    fn shown(&self, view: &View) -> String {
+        let printed = run(self.folder, &view.command).unwrap();
+        let Some(Shortcut::Server { request, answer, .. }) = &view.shortcut else { panic!("{view:?}") };
+        let mut daemon = UnixStream::connect(host().trim_start_matches("unix://")).unwrap();
+        daemon.write_all(request.as_bytes()).unwrap();
+        let mut said = Vec::new();
+        daemon.read_to_end(&mut said).unwrap();
+        let heard = heard(*answer, &said).unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&said)));
+        match answer {
+            Answer::Log => assert!(heard.starts_with(&printed), "{heard:?} after {printed:?}"),
+            _ => assert_eq!(heard, printed),
+        }
+        printed
     }
 }

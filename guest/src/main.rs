@@ -3,12 +3,15 @@
 //! `criu-matrix-agent` with no argument boots a guest; `criu-matrix-agent serve SOCKET` serves on a unix socket as
 //! an ordinary process, and `serve -` on its standard input and output. It must not know of scenarios, engines or CRIU.
 
+mod ask;
 mod boot;
 mod channel;
 mod disks;
 mod exec;
 mod family;
 mod kernel;
+mod lines;
+mod processes;
 mod root;
 mod serve;
 mod transfer;

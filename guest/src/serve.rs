@@ -11,9 +11,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::ask::Ask;
 use crate::channel::{Channel, Heard};
 use crate::exec::{Running, Way};
 use crate::kernel;
+use crate::lines::Lines;
+use crate::processes;
 use crate::transfer::{Pull, Push};
 
 /// Why serving ended.
@@ -36,6 +39,8 @@ pub(crate) struct Agent {
     commands: BTreeMap<u32, Running>,
     pushes: BTreeMap<u32, Push>,
     pulls: BTreeMap<u32, Pull>,
+    asks: BTreeMap<u32, Ask>,
+    waits: BTreeMap<u32, Lines>,
 }
 
 /// What one descriptor of a poll(2) belongs to.
@@ -45,6 +50,9 @@ enum Source {
     Children,
     Output(u32, Way),
     Input(u32),
+    Ask(u32),
+    /// Whoever waits is looked at after every wait of ours.
+    Wait,
 }
 
 impl Agent {
@@ -61,6 +69,8 @@ impl Agent {
             commands: BTreeMap::new(),
             pushes: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            waits: BTreeMap::new(),
         })
     }
 
@@ -99,6 +109,8 @@ impl Agent {
                         self.channel.send(id, &said);
                     }
                 }
+                Source::Ask(id) => self.go_on(id),
+                Source::Wait => {}
                 Source::Input(id) => {
                     if let Some(command) = self.commands.get_mut(&id) {
                         command.write();
@@ -107,6 +119,7 @@ impl Agent {
             }
         }
         self.look_at_commands();
+        self.look_at_waits();
         self.pump();
         self.channel.flush().map_err(End::Failed)
     }
@@ -130,6 +143,14 @@ impl Agent {
                 fds.push(PollFd::new(end, PollFlags::POLLOUT));
             }
         }
+        for (id, ask) in &self.asks {
+            sources.push(Source::Ask(*id));
+            fds.push(PollFd::new(ask.fd(), ask.interest(!self.channel.is_full())));
+        }
+        for lines in self.waits.values() {
+            sources.push(Source::Wait);
+            fds.push(PollFd::new(lines.fd(), PollFlags::POLLIN));
+        }
         match poll(&mut fds, self.patience()) {
             Err(Errno::EINTR) => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -144,7 +165,8 @@ impl Agent {
         if !self.pulls.is_empty() && !self.channel.is_full() {
             return PollTimeout::ZERO;
         }
-        let Some(alarm) = self.commands.values().filter_map(Running::alarm).min() else {
+        let alarms = self.commands.values().filter_map(Running::alarm);
+        let Some(alarm) = alarms.chain(self.waits.values().map(Lines::alarm)).min() else {
             return PollTimeout::NONE;
         };
         // Rounded up, or the last millisecond would be spent turning.
@@ -187,8 +209,15 @@ impl Agent {
                 self.take(id, &[])
             }),
             Request::Data(bytes) => self.take(id, &bytes),
-            Request::Pull { path } => Pull::new(&path).map(|pull| {
-                self.pulls.insert(id, pull);
+            Request::Pull { path, may_lack } => Pull::new(&path, may_lack).map(|pull| self.give(id, pull)),
+            Request::Processes => processes::stats().map(|text| self.give(id, Pull::of(text))),
+            Request::Namespaces => processes::namespaces().map(|text| self.give(id, Pull::of(text))),
+            Request::Ask { socket, bytes } => Ask::new(&socket, bytes).map(|ask| {
+                self.asks.insert(id, ask);
+                None
+            }),
+            Request::Await(lines) => Lines::new(lines).map(|lines| {
+                self.waits.insert(id, lines);
                 None
             }),
             Request::SetClock { secs, nanos } => {
@@ -198,6 +227,8 @@ impl Agent {
             Request::Cancel => {
                 self.pushes.remove(&id);
                 self.pulls.remove(&id);
+                self.asks.remove(&id);
+                self.waits.remove(&id);
                 if let Some(command) = self.commands.get(&id) {
                     command.kill();
                 }
@@ -210,6 +241,12 @@ impl Agent {
             Err(why) => self.channel.send(id, &Reply::Refused(why)),
         }
         Ok(())
+    }
+
+    /// Has bytes go from now on.
+    fn give(&mut self, id: u32, pull: Pull) -> Option<Reply> {
+        self.pulls.insert(id, pull);
+        None
     }
 
     fn feed(&mut self, id: u32, bytes: &[u8]) -> Result<(), String> {
@@ -259,6 +296,27 @@ impl Agent {
             }
             self.channel.send(id, &Reply::Exited(how));
         }
+    }
+
+    /// One piece of an answer.
+    fn go_on(&mut self, id: u32) {
+        let room = !self.channel.is_full();
+        let Some(reply) = self.asks.get_mut(&id).and_then(|ask| ask.go_on(room)) else { return };
+        self.channel.send(id, &reply);
+        if !matches!(reply, Reply::Data(_)) {
+            self.asks.remove(&id);
+        }
+    }
+
+    fn look_at_waits(&mut self) {
+        let channel = &mut self.channel;
+        self.waits.retain(|id, lines| match lines.look() {
+            Some(reply) => {
+                channel.send(*id, &reply);
+                false
+            }
+            None => true,
+        });
     }
 
     /// One piece of every file that is going.

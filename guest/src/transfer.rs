@@ -57,24 +57,34 @@ impl Drop for Push {
     }
 }
 
-/// A file that is going.
+/// Bytes that are going.
 pub(crate) struct Pull {
-    file: File,
+    source: Box<dyn Read>,
     path: PathBuf,
     sent: u64,
 }
 
 impl Pull {
-    pub(crate) fn new(path: &str) -> Result<Self, String> {
+    /// Those of a file. One that is not there gives none, where it `may_lack`.
+    pub(crate) fn new(path: &str, may_lack: bool) -> Result<Self, String> {
         let path = absolute(path)?;
-        let file = File::open(&path).map_err(|error| told(&path, &error))?;
-        Ok(Self { file, path, sent: 0 })
+        let source: Box<dyn Read> = match File::open(&path) {
+            Ok(file) => Box::new(file),
+            Err(error) if may_lack && error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
+            Err(error) => return Err(told(&path, &error)),
+        };
+        Ok(Self { source, path, sent: 0 })
+    }
+
+    /// These.
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        Self { source: Box::new(io::Cursor::new(bytes)), path: PathBuf::new(), sent: 0 }
     }
 
     /// The next piece; `Done` or `Refused` is the last. Sizes are not believed: files of /proc have none.
     pub(crate) fn next(&mut self) -> Reply {
         let mut bytes = vec![0; DATA_MAX];
-        match self.file.read(&mut bytes) {
+        match self.source.read(&mut bytes) {
             Ok(0) => Reply::Done(self.sent),
             Ok(length) => {
                 bytes.truncate(length);

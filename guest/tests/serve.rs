@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use guest::wire::{DATA_MAX, Decoder, Exec, How, Reply, Request, Size, encode};
+use guest::wire::{Await, DATA_MAX, Decoder, Exec, How, Reply, Request, Size, encode};
 use tempfile::TempDir;
 
 #[expect(clippy::disallowed_methods, reason = "a test of this crate, which has no harness to record it")]
@@ -333,7 +333,7 @@ fn files_go_there_and_come_back() {
     assert_eq!(served.next(), (1, Reply::Done(bytes.len() as u64)));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o751);
 
-    served.send(2, &Request::Pull { path });
+    served.send(2, &Request::Pull { path, may_lack: false });
     let mut back = Vec::new();
     while back.len() < bytes.len() {
         let (2, Reply::Data(piece)) = served.next() else { panic!("no more data after {}", back.len()) };
@@ -349,14 +349,156 @@ fn a_file_of_no_size_goes_both_ways() {
     let path = served.path("empty");
     served.send(1, &Request::Push { path: path.clone(), mode: 0o600, len: 0 });
     assert_eq!(served.next(), (1, Reply::Done(0)));
-    served.send(2, &Request::Pull { path });
+    served.send(2, &Request::Pull { path, may_lack: false });
     assert_eq!(served.next(), (2, Reply::Done(0)));
+}
+
+/// All that is given for a request, which is the only one under way.
+fn given(served: &mut Served, request: &Request) -> String {
+    served.send(9, request);
+    let mut text = Vec::new();
+    loop {
+        match served.next() {
+            (9, Reply::Data(bytes)) => text.extend(bytes),
+            (9, Reply::Done(length)) if length == text.len() as u64 => {
+                return String::from_utf8(text).unwrap();
+            }
+            other => panic!("{other:?} after {} bytes", text.len()),
+        }
+    }
+}
+
+#[test]
+fn a_file_that_may_lack_is_as_good_as_an_empty_one() {
+    let mut served = Served::new();
+    let path = served.path("file");
+    let pull = Request::Pull { path: path.clone(), may_lack: true };
+    assert_eq!(given(&mut served, &pull), "");
+    fs::write(path, "here").unwrap();
+    assert_eq!(given(&mut served, &pull), "here");
+    // What is there and cannot be read is refused all the same.
+    served.send(1, &Request::Pull { path: "/usr".to_owned(), may_lack: true });
+    assert_eq!(served.next(), (1, Reply::Refused("/usr: Is a directory (os error 21)".to_owned())));
+}
+
+/// As `cat` and `grep` print them.
+#[test]
+fn processes_are_told_of() {
+    let mut served = Served::new();
+    let (agent, ours) = (served.agent.id(), std::process::id());
+    let stats = given(&mut served, &Request::Processes);
+    for pid in [agent, ours] {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let begin = stat.split_inclusive(") ").next().unwrap();
+        assert!(stats.lines().any(|line| line.starts_with(begin)), "{begin} is not in {stats}");
+    }
+    let namespaces = given(&mut served, &Request::Namespaces);
+    let by_grep = served.sh(&format!("grep -H NSpid: /proc/{agent}/status")).stdout;
+    let line = String::from_utf8(by_grep).unwrap();
+    assert!(namespaces.split_inclusive('\n').any(|told| told == line), "{line} is not in {namespaces}");
+}
+
+/// A server that answers what it is told, and then says so.
+#[test]
+fn a_server_at_a_socket_is_asked() {
+    let mut served = Served::new();
+    let socket = served.path("server");
+    let ask = Request::Ask { socket: socket.clone(), bytes: b"question".to_vec() };
+    served.send(1, &ask);
+    let (1, Reply::Refused(why)) = served.next() else { panic!("nobody is there") };
+    assert_eq!(why, format!("{socket}: No such file or directory (os error 2)"));
+
+    let server = UnixListener::bind(&socket).unwrap();
+    served.send(2, &ask);
+    let (mut client, _) = server.accept().unwrap();
+    let mut question = [0; 8];
+    client.read_exact(&mut question).unwrap();
+    let answer = "ten thousand lines\n".repeat(10_000);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            client.write_all(answer.as_bytes()).unwrap();
+            drop(client);
+        });
+        let mut heard = Vec::new();
+        while let (2, Reply::Data(bytes)) = served.next() {
+            heard.extend(bytes);
+        }
+        assert!(question == *b"question" && heard == answer.as_bytes());
+    });
+
+    // One that says nothing holds nobody up, and can be given up.
+    served.send(3, &ask);
+    let _silent = server.accept().unwrap();
+    assert_eq!(served.sh("echo still here").stdout, b"still here\n");
+    served.send(3, &Request::Cancel);
+    assert_eq!(served.sh("echo still here").stdout, b"still here\n");
+}
+
+/// Begins to wait: what is written from now on counts.
+fn wait(served: &mut Served, id: u32, path: &str, more: u64, within_ms: u64) {
+    let (path, needle) = (path.to_owned(), "who=a n=".to_owned());
+    served.send(id, &Request::Await(Await { path, needle, more, within_ms }));
+    assert_eq!(served.sh("echo begun").stdout, b"begun\n");
+}
+
+fn append(path: &str, text: &str) {
+    fs::OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn lines_are_awaited() {
+    let mut served = Served::new();
+    let path = served.path("ticks");
+    append(&path, "who=a n=1\nwho=a n=2");
+    wait(&mut served, 7, &path, 3, 20_000);
+    // The half line is one of the three; the other's are none.
+    for text in ["\n", "who=b n=1\n", "x who=a n=3 y\n", "who=a n="] {
+        append(&path, text);
+        assert_eq!(served.sh("echo not yet").stdout, b"not yet\n");
+    }
+    let written = Instant::now();
+    append(&path, "4\n");
+    assert_eq!(served.next(), (7, Reply::Done(3)));
+    assert!(written.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn lines_that_do_not_come_are_told_at_the_deadline() {
+    let mut served = Served::new();
+    let path = served.path("ticks");
+    append(&path, "who=a n=1\n");
+    wait(&mut served, 7, &path, 2, 2000);
+    append(&path, "who=a n=2\n");
+    assert_eq!(served.next(), (7, Reply::Done(1)));
+    let none = served.path("no such");
+    wait(&mut served, 2, &none, 1, 2000);
+    assert_eq!(served.next(), (2, Reply::Done(0)));
+}
+
+/// As `grep -c` has it, which counts what is in the file now.
+#[test]
+fn a_file_that_comes_late_or_is_another_is_counted_from_its_beginning() {
+    let mut served = Served::new();
+    let path = served.path("ticks");
+    wait(&mut served, 7, &path, 2, 20_000);
+    append(&path, "who=a n=1\nwho=a n=2\n");
+    assert_eq!(served.next(), (7, Reply::Done(2)));
+    wait(&mut served, 2, &path, 1, 20_000);
+    let other = served.path("other");
+    append(&other, "who=a n=1\nwho=a n=2\nwho=a n=3\n");
+    fs::rename(&other, &path).unwrap();
+    assert_eq!(served.next(), (2, Reply::Done(1)));
+    wait(&mut served, 3, &path, 1, 20_000);
+    fs::write(&path, "").unwrap();
+    assert_eq!(served.sh("echo cut").stdout, b"cut\n");
+    append(&path, &"who=a n=1\n".repeat(4));
+    assert_eq!(served.next(), (3, Reply::Done(1)));
 }
 
 #[test]
 fn files_are_refused_with_the_systems_words() {
     let mut served = Served::new();
-    let pull = |path: &str| Request::Pull { path: path.to_owned() };
+    let pull = |path: &str| Request::Pull { path: path.to_owned(), may_lack: false };
     let push = |path: &str| Request::Push { path: path.to_owned(), mode: 0o600, len: 3 };
     for (request, why) in [
         (pull("/no/such"), "/no/such: No such file or directory (os error 2)"),

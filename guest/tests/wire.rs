@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics to fail")]
 
-use guest::wire::{Decoder, Exec, FRAME_MAX, Hello, How, Message, Reply, Request, Size, WireError, encode};
+use guest::wire::{
+    Await, Decoder, Exec, FRAME_MAX, Hello, How, Message, Reply, Request, Size, WireError, encode,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -35,11 +37,17 @@ fn request() -> impl Strategy<Value = Request> {
         size().prop_map(Request::Resize),
         any::<(String, u32, u64)>().prop_map(|(path, mode, len)| Request::Push { path, mode, len }),
         bytes().prop_map(Request::Data),
-        any::<String>().prop_map(|path| Request::Pull { path }),
+        any::<(String, bool)>().prop_map(|(path, may_lack)| Request::Pull { path, may_lack }),
         any::<(u64, u32)>().prop_map(|(secs, nanos)| Request::SetClock { secs, nanos }),
         bytes().prop_map(Request::Seed),
         Just(Request::Cancel),
         Just(Request::PowerOff),
+        Just(Request::Processes),
+        Just(Request::Namespaces),
+        (any::<String>(), bytes()).prop_map(|(socket, bytes)| Request::Ask { socket, bytes }),
+        any::<(String, String, u64, u64)>().prop_map(|(path, needle, more, within_ms)| {
+            Request::Await(Await { path, needle, more, within_ms })
+        }),
     ]
 }
 
@@ -168,8 +176,8 @@ fn malformed_frames_are_refused_by_their_names() {
     refused(&frame(0x7f, &[]), WireError::Kind(0x7f));
     refused(&frame(0x81, &[]), WireError::Kind(0x81));
     refused(&frame(0x0a, &[0]), WireError::Long);
-    refused(&frame(0x07, &[9, 0, 0, 0, b'x']), WireError::Short);
-    refused(&frame(0x07, &[1, 0, 0, 0, 0xff]), WireError::Text);
+    refused(&frame(0x07, &[0, 9, 0, 0, 0, b'x']), WireError::Short);
+    refused(&frame(0x07, &[0, 1, 0, 0, 0, 0xff]), WireError::Text);
     refused(&frame(0x01, b"something else"), WireError::Magic);
     refused(&frame(0x01, b"criu-mtx\x02\x01"), WireError::Version(0x0102));
     // A list that says it has four thousand million entries.
@@ -184,8 +192,9 @@ fn another_version_is_told_from_its_first_bytes_whatever_follows() {
 #[test]
 fn a_message_too_long_is_not_sent() {
     let mut out = b"before".to_vec();
-    let error = encode(1, &Request::Pull { path: "x".repeat(FRAME_MAX) }, &mut out).unwrap_err();
-    assert_eq!(error, WireError::Length(FRAME_MAX + 9));
+    let pull = |length| Request::Pull { path: "x".repeat(length), may_lack: false };
+    let error = encode(1, &pull(FRAME_MAX), &mut out).unwrap_err();
+    assert_eq!(error, WireError::Length(FRAME_MAX + 10));
     assert_eq!(out, b"before");
-    encode(1, &Request::Pull { path: "x".repeat(FRAME_MAX - 9) }, &mut out).unwrap();
+    encode(1, &pull(FRAME_MAX - 10), &mut out).unwrap();
 }

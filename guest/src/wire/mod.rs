@@ -16,10 +16,10 @@ use std::time::Duration;
 pub use fields::WireError;
 pub use frame::{DATA_MAX, Decoder, FRAME_MAX, Message, encode};
 pub use reply::{Hello, How, Reply};
-pub use request::{Exec, Request, Size};
+pub use request::{Await, Exec, Request, Size};
 
 /// The version of the wire. Any change to a frame raises it; both sides refuse every other.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// How long the line that is run at a command's deadline may take. The command is killed after it.
 pub const LAST_LOOK: Duration = Duration::from_secs(30);

@@ -29,7 +29,24 @@ pub enum Request {
     Pull {
         /// Which: an absolute path.
         path: String,
+        /// Whether one that is not there is as good as an empty one.
+        may_lack: bool,
     },
+    /// Give the `stat` of every process, a line each (proc_pid_stat(5)). Answered as `Pull` is.
+    Processes,
+    /// Say these bytes to a server at a unix socket, and give what it answers until it hangs up. Answered as `Pull` is.
+    Ask {
+        /// The socket: an absolute path.
+        socket: String,
+        /// What is said.
+        bytes: Vec<u8>,
+    },
+    /// Wait for lines that a file gets. Answered by `Done` with how many came, as soon as there are enough or the time is
+    /// over.
+    Await(Await),
+    /// Give the `NSpid:` line of every process with the file that it is from (proc_pid_status(5)), as `grep` prints it:
+    /// `/proc/7/status:NSpid:\t7\t1`. Answered as `Pull` is.
+    Namespaces,
     /// Set the wall clock. Answered by `Done` or `Refused`.
     SetClock {
         /// Seconds since 1970.
@@ -64,6 +81,19 @@ pub struct Exec {
     pub stdin: bool,
     /// A terminal of this size for standard input, output and error.
     pub tty: Option<Size>,
+}
+
+/// Lines that are waited for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Await {
+    /// The file: an absolute path. It need not be there yet.
+    pub path: String,
+    /// What such a line holds.
+    pub needle: String,
+    /// How many more of them than when the request came; one counts when its end is written.
+    pub more: u64,
+    /// For how many milliseconds.
+    pub within_ms: u64,
 }
 
 /// The size of a terminal.
@@ -138,6 +168,10 @@ impl Message for Request {
             Self::Seed(_) => 0x09,
             Self::Cancel => 0x0a,
             Self::PowerOff => 0x0b,
+            Self::Processes => 0x0c,
+            Self::Namespaces => 0x0d,
+            Self::Ask { .. } => 0x0e,
+            Self::Await(_) => 0x0f,
         }
     }
 
@@ -152,12 +186,25 @@ impl Message for Request {
                 put_u32(out, *mode);
                 put_u64(out, *len);
             }
-            Self::Pull { path } => put_text(out, path),
+            Self::Pull { path, may_lack } => {
+                out.push((*may_lack).into());
+                put_text(out, path);
+            }
             Self::SetClock { secs, nanos } => {
                 put_u64(out, *secs);
                 put_u32(out, *nanos);
             }
-            Self::Cancel | Self::PowerOff => {}
+            Self::Ask { socket, bytes } => {
+                put_text(out, socket);
+                out.extend_from_slice(bytes);
+            }
+            Self::Await(Await { path, needle, more, within_ms }) => {
+                put_text(out, path);
+                put_text(out, needle);
+                put_u64(out, *more);
+                put_u64(out, *within_ms);
+            }
+            Self::Cancel | Self::PowerOff | Self::Processes | Self::Namespaces => {}
         }
     }
 
@@ -169,11 +216,20 @@ impl Message for Request {
             0x04 => Self::Resize(Size::take(fields)?),
             0x05 => Self::Push { path: fields.text()?, mode: fields.u32()?, len: fields.u64()? },
             0x06 => Self::Data(fields.rest()),
-            0x07 => Self::Pull { path: fields.text()? },
+            0x07 => Self::Pull { may_lack: fields.flag()?, path: fields.text()? },
             0x08 => Self::SetClock { secs: fields.u64()?, nanos: fields.u32()? },
             0x09 => Self::Seed(fields.rest()),
             0x0a => Self::Cancel,
             0x0b => Self::PowerOff,
+            0x0c => Self::Processes,
+            0x0d => Self::Namespaces,
+            0x0e => Self::Ask { socket: fields.text()?, bytes: fields.rest() },
+            0x0f => Self::Await(Await {
+                path: fields.text()?,
+                needle: fields.text()?,
+                more: fields.u64()?,
+                within_ms: fields.u64()?,
+            }),
             unknown => return Err(WireError::Kind(unknown)),
         })
     }

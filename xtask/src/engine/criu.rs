@@ -1,7 +1,7 @@
 //! Plain `criu`, as its own manual uses it: a session of its own, `dump -t PID`, `restore -d`.
 
 use super::lowering::{
-    Engine, Look, PATIENCE, PROOF, Refusal, Scene, more_ticks, quoted, refuse, run, stat, sync,
+    Engine, Look, PATIENCE, PROOF, Refusal, Scene, file, here, more_ticks, quoted, refuse, run, sync,
 };
 use super::{carry, series};
 use crate::model::{Action, Command, Expectation, Role, Step, Verb, Way, Workload};
@@ -20,9 +20,9 @@ impl Engine for Criu {
             return refuse(self, "has no containers");
         }
         let (on, workload) = (step.on, scene.workload);
-        let ticks = |more, seconds| run(on, more_ticks(workload, more, seconds, &str::to_owned));
+        let ticks = |more, seconds| run(on, more_ticks(workload, more, seconds, &here));
         let snapshot = "criu dump -t \"$(cat workload.pid)\" -D \"$to\" -o dump.log -v4 --leave-running";
-        if let Some(actions) = series::lower(&step.verb, on, workload, snapshot, &str::to_owned) {
+        if let Some(actions) = series::lower(&step.verb, on, workload, snapshot, &here) {
             return Ok(actions);
         }
         Ok(match &step.verb {
@@ -82,11 +82,10 @@ impl Engine for Criu {
     }
 
     fn look(&self, _container: Option<&str>, scene: &Scene<'_>) -> Look {
-        let output = |file: &str| (file.to_owned(), Command::new(format!("cat {file}")));
+        let output = |name: &str| (name.to_owned(), file(name, false));
         Look {
             outputs: scene.workload.outputs().into_iter().map(output).collect(),
-            stat: stat(),
-            root: Command::new("cat workload.pid"),
+            root: file("workload.pid", false),
             contained: false,
         }
     }

@@ -2,12 +2,15 @@
 
 use super::flags::{self, Client};
 use super::form::Form;
-use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, quoted, refuse, run};
+use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, file, quoted, refuse, run};
 use super::oci::{self, name};
-use crate::model::{Action, Command, Recipe, Role, Step, Stopped, Verb};
+use crate::model::{Action, Command, Recipe, Role, Step, Stopped, Verb, View};
 
 /// Docker keeps a container and its checkpoints here.
 const CONTAINERS: &str = "/var/lib/docker/containers";
+
+/// Where its daemon listens.
+const SOCKET: &str = "/run/docker.sock";
 
 /// What runc hands to CRIU, beside its own settings.
 const CRIU_CONF: &str = "/etc/criu/runc.conf";
@@ -20,7 +23,7 @@ pub(super) const RECIPE: Recipe = Recipe {
 };
 
 /// Its client.
-const CLIENT: Client = Client { program: "docker", log: "{{.LogPath}}" };
+const CLIENT: Client = Client { program: "docker", log: "{{.LogPath}}", socket: Some(SOCKET) };
 
 /// The engine `docker`.
 #[derive(Clone, Copy, Debug)]
@@ -144,8 +147,8 @@ security={{.SecurityOptions}}'"
         }
     }
 
-    fn evidence(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("dockerd.log", "cat dockerd.log"), ("docker-info", "cat docker-info")]
+    fn evidence(&self) -> Vec<(&'static str, View)> {
+        ["dockerd.log", "docker-info"].map(|name| (name, file(name, true))).into()
     }
 }
 

@@ -1,11 +1,12 @@
 //! What docker and podman have in common: the words of `run`, and a client that most verbs are alike for.
 
+use super::api;
 use super::lowering::{
-    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, connect, more_ticks, proof, quoted, reach,
-    refuse, run, stands_still, stat, sync,
+    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, connect, file, more_ticks, proof, quoted,
+    reach, refuse, run, stands_still, sync,
 };
 use super::oci::name;
-use crate::model::{Action, Command, Expectation, Step, Verb};
+use crate::model::{Action, Answer, Command, Expectation, Source, Step, Verb, View};
 
 /// The image that every container is made of.
 pub(super) const IMAGE: &str = "looper-image";
@@ -72,6 +73,8 @@ pub(super) struct Client {
     pub(super) program: &'static str,
     /// What `inspect --format` takes for the path of a container's log.
     pub(super) log: &'static str,
+    /// Where its daemon listens, if it has one.
+    pub(super) socket: Option<&'static str>,
 }
 
 impl Client {
@@ -100,7 +103,9 @@ impl Client {
             Verb::Unpause => vec![self.on(step, "unpause")],
             Verb::Remove { force: false } => vec![self.on(step, "rm")],
             Verb::Connect { talks_on } => connect(on, *talks_on, scene),
-            Verb::Reach => reach(on, step.refused, scene, &self.stream(step, scene, scene.workload.output)),
+            Verb::Reach => {
+                reach(on, step.refused, scene, &self.stream(step, scene, scene.workload.output).word())
+            }
             Verb::Exec(line) => {
                 let name = name(step.container.as_deref());
                 vec![run(on, Command::new(format!("{} exec {name} sh -c {}", self.program, quoted(line))))]
@@ -130,13 +135,13 @@ impl Client {
     /// The commands that show a container as it is now.
     pub(super) fn look(self, container: Option<&str>, scene: &Scene<'_>) -> Look {
         let (Self { program, .. }, name) = (self, name(container));
-        let read = |file: &str| {
-            let line = if scene.workload.own_files {
-                format!("[ ! -e work/{file} ] || cat work/{file}")
+        let read = |output: &str| {
+            let view = if scene.workload.own_files {
+                file(&format!("work/{output}"), true)
             } else {
-                if_there(&format!("{program} logs {name}"))
+                self.view(if_there(&format!("{program} logs {name}")), name, Answer::Log)
             };
-            (file.to_owned(), Command::new(line))
+            (output.to_owned(), view)
         };
         let state = format!(
             "{program} inspect --format '{{{{.State.Status}}}}
@@ -144,18 +149,28 @@ impl Client {
         );
         Look {
             outputs: scene.workload.outputs().into_iter().map(read).collect(),
-            stat: stat(),
-            root: Command::new(if_there(&state)),
+            root: self.view(if_there(&state), name, Answer::State),
             contained: true,
         }
     }
 
     /// Where a stream is found: a file that the container shares with its host, or the log that the engine keeps.
-    fn stream(self, step: &Step, scene: &Scene<'_>, file: &str) -> String {
+    fn stream(self, step: &Step, scene: &Scene<'_>, file: &str) -> Source {
         if scene.workload.own_files {
-            return format!("work/{file}");
+            return Source::File(format!("work/{file}"));
         }
         let name = name(step.container.as_deref());
-        format!("\"$({} inspect --format '{}' {name})\"", self.program, self.log)
+        let line = format!("{} inspect --format '{}' {name}", self.program, self.log);
+        Source::Shown(self.view(line, name, Answer::LogPath))
+    }
+
+    /// What a line shows of a container, and what its daemon, which the line would ask, says of it to whoever asks
+    /// it without a client.
+    fn view(self, line: String, name: &str, answer: Answer) -> View {
+        let view = View::of(Command::new(line));
+        match self.socket {
+            Some(socket) => view.or(api::question(socket, name, answer)),
+            None => view,
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! The seam between a story and whoever drives CRIU in it.
 
 use super::form::Form;
-use crate::model::{Action, Command, PEER, Recipe, Role, Settings, Step, Stream, Workload};
+use crate::model::{
+    Action, Command, PEER, Recipe, Role, Settings, Shortcut, Source, Step, Stream, View, Wait, Workload,
+};
 
 /// The folder of the guest in which every command runs.
 pub const WORK_FOLDER: &str = "/root/cell";
@@ -78,8 +80,8 @@ pub trait Engine: Sync + Send {
         Form::CRIU
     }
 
-    /// Commands whose output is kept with every cell, by the file's name.
-    fn evidence(&self) -> Vec<(&'static str, &'static str)> {
+    /// What is kept with every cell, by the file's name.
+    fn evidence(&self) -> Vec<(&'static str, View)> {
         Vec::new()
     }
 }
@@ -97,24 +99,23 @@ pub struct Daemons {
     pub folders: &'static [&'static str],
 }
 
-/// The commands of one look at a workload. Each output is read whole and by a command of its own, so that a half
-/// line of one never meets the next.
+/// One look at a workload. Each output is read whole and by itself, so that a half line of one never meets the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Each output by name.
-    pub outputs: Vec<(String, Command)>,
-    /// Prints every process's `stat`.
-    pub stat: Command,
-    /// Prints the engine's word for the container's state, if there is a container, and the root's process id, if
-    /// there is one.
-    pub root: Command,
-    /// Whether it prints a state.
+    pub outputs: Vec<(String, View)>,
+    /// The engine's word for the container's state, if there is a container, and the root's process id, if there is
+    /// one.
+    pub root: View,
+    /// Whether there is a state.
     pub contained: bool,
 }
 
-/// Prints every process. One may end between the shell's listing and cat's reading.
-pub(super) fn stat() -> Command {
-    Command::new("cat /proc/[0-9]*/stat 2>/dev/null || true")
+/// A file of the work folder. One that `may_lack` is as good as an empty one.
+pub(super) fn file(name: &str, may_lack: bool) -> View {
+    let line = if may_lack { format!("[ ! -e {name} ] || cat {name}") } else { format!("cat {name}") };
+    let path = format!("{WORK_FOLDER}/{name}");
+    View::of(Command::new(line)).or(Shortcut::File { path, may_lack })
 }
 
 /// A question to a guest, and what its answer means.
@@ -136,16 +137,19 @@ pub enum Probe {
     },
 }
 
-/// Asks CRIU what the kernel can, where it was not asked when the guest was prepared: a stack's answer is one.
-const CHECK: &str = "[ -s criu-check.status ] || { criu check --all >criu-check 2>&1; echo $? >criu-check.status; }; \
-                     cat criu-check; exit \"$(cat criu-check.status)\"";
-/// Asks it when the guest is prepared.
-pub const CHECK_BEFOREHAND: &str = "criu check --all >criu-check 2>&1; echo $? >criu-check.status";
+/// What CRIU is, and what it says that the kernel can: a stack's answer is one, and is asked for when the guest is
+/// prepared.
+pub fn criu_itself() -> [Command; 2] {
+    [
+        Command::new("criu --version").beforehand("criu-version"),
+        Command::new("criu check --all").beforehand("criu-check"),
+    ]
+}
 
 /// CRIU starts and says what it can.
 pub(super) fn criu_probes(features: &[String]) -> Vec<Probe> {
-    let mut probes =
-        vec![Probe::Needed(Command::new("criu --version")), Probe::Evidence(Command::new(CHECK))];
+    let [version, check] = criu_itself();
+    let mut probes = vec![Probe::Needed(version), Probe::Evidence(check)];
     probes.extend(features.iter().map(|name| Probe::Feature {
         works: Command::new("criu check"),
         has: Command::new(format!("criu check --feature {name}")),
@@ -179,15 +183,19 @@ pub(super) fn more_ticks(
     workload: &Workload,
     more: u32,
     seconds: u64,
-    place: &dyn Fn(&str) -> String,
+    place: &dyn Fn(&str) -> Source,
 ) -> Command {
     ticks_of(workload.streams, more, seconds, place)
 }
 
-fn ticks_of(streams: &[Stream], more: u32, seconds: u64, place: &dyn Fn(&str) -> String) -> Command {
-    let streams: Vec<_> =
-        streams.iter().map(|stream| format!("{} {}", stream.who, place(stream.file))).collect();
-    Command::new(format!("sh ./more-ticks.sh {more} {seconds} {}", streams.join(" "))).within(seconds + 30)
+fn ticks_of(streams: &[Stream], more: u32, seconds: u64, place: &dyn Fn(&str) -> Source) -> Command {
+    let counters = streams.iter().map(|stream| (stream.who.to_owned(), place(stream.file))).collect();
+    Wait { more, seconds, counters }.command()
+}
+
+/// An output in the work folder, under its own name.
+pub(super) fn here(file: &str) -> Source {
+    Source::File(file.to_owned())
 }
 
 /// The network of the world outside of the host, of RFC 5737's addresses for documentation: the host's own first.
@@ -204,11 +212,7 @@ pub(super) fn connect(on: Role, talks_on: bool, scene: &Scene<'_>) -> Vec<Action
         "ip netns exec outside setsid ./talker {peer} {host} {port} </dev/null >>{} 2>>workload.err &",
         PEER.file
     );
-    vec![
-        run(on, outside()),
-        run(on, Command::new(talk)),
-        run(on, ticks_of(&[PEER], PROOF, PATIENCE, &str::to_owned)),
-    ]
+    vec![run(on, outside()), run(on, Command::new(talk)), run(on, ticks_of(&[PEER], PROOF, PATIENCE, &here))]
 }
 
 /// The world outside of the host, where it is not there yet.
@@ -242,13 +246,13 @@ pub(super) fn reach(on: Role, refused: bool, scene: &Scene<'_>, log: &str) -> Ve
 pub(super) fn proof(on: Role, ticks: Action, scene: &Scene<'_>) -> Vec<Action> {
     let mut actions = vec![ticks];
     if scene.settings.publish.is_some() && scene.workload.peer {
-        actions.push(run(on, ticks_of(&[PEER], PROOF, PATIENCE, &str::to_owned)));
+        actions.push(run(on, ticks_of(&[PEER], PROOF, PATIENCE, &here)));
     }
     actions
 }
 
 /// Waits for a second in which no stream tells a tick.
-pub(super) fn stands_still(workload: &Workload, place: &dyn Fn(&str) -> String) -> Command {
+pub(super) fn stands_still(workload: &Workload, place: &dyn Fn(&str) -> Source) -> Command {
     let Command { line, .. } = more_ticks(workload, 1, 1, place);
     // Status 1 is that word of the script; any other end is no answer.
     Command::new(format!("status=0; {line} || status=$?; [ $status = 1 ]"))

@@ -1,5 +1,6 @@
 //! Who drives CRIU. One engine a file; each lowers engine-neutral steps to commands, and runs none.
 
+mod api;
 mod carry;
 mod criu;
 mod crun;
@@ -16,10 +17,11 @@ mod series;
 #[cfg(test)]
 mod table;
 
+pub use api::heard;
 pub use carry::PEER_ADDRESS;
 pub use form::Form;
 pub use here::{ANSWERS, CGROUPS_AWAY, HERE, beside_one};
-pub use lowering::{CHECK_BEFOREHAND, Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER};
+pub use lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER, criu_itself};
 pub use sabotage::Sabotage;
 
 use crate::model::Recipe;

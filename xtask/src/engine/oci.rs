@@ -1,11 +1,11 @@
 //! What runc and crun have in common: bundles, and the command line that the one took over from the other.
 
 use super::lowering::{
-    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, more_ticks, quoted, refuse, run,
-    stands_still, stat, sync,
+    Engine, Look, PATIENCE, PROOF, Refusal, Scene, WORK_FOLDER, file, here, more_ticks, quoted, refuse, run,
+    stands_still, sync,
 };
 use super::series;
-use crate::model::{Action, Command, Expectation, Role, Settings, Step, Verb, Workload};
+use crate::model::{Action, Command, Expectation, Role, Settings, Step, Verb, View, Workload};
 
 /// The container that a story begins with, as in everybody's first checkpoint.
 pub(super) const FIRST: &str = "looper";
@@ -42,13 +42,13 @@ impl Runtime {
         let name = name(step.container.as_deref());
         let opts = self.opts(engine, step)?;
         let ticks = |more, seconds| {
-            run(on, more_ticks(workload, more, seconds, &|file| output(name, workload, file)))
+            run(on, more_ticks(workload, more, seconds, &|file| here(&output(name, workload, file))))
         };
         let dump = format!(
             "{program} checkpoint --leave-running --image-path \"$PWD/$to\" --work-path \"$PWD/$to\"{opts} {name}"
         );
         if let Some(actions) =
-            series::lower(&step.verb, on, workload, &dump, &|file| output(name, workload, file))
+            series::lower(&step.verb, on, workload, &dump, &|file| here(&output(name, workload, file)))
         {
             return Ok(actions);
         }
@@ -94,7 +94,7 @@ impl Runtime {
                 vec![ticks(PROOF, PATIENCE)]
             }
             Verb::Expect(Expectation::Paused) => {
-                vec![run(on, stands_still(workload, &|file| output(name, workload, file)))]
+                vec![run(on, stands_still(workload, &|file| here(&output(name, workload, file))))]
             }
             Verb::Expect(_) => Vec::new(),
             Verb::PowerCut { .. } | Verb::Periodic { .. } | Verb::Newest(_) => {
@@ -115,10 +115,7 @@ impl Runtime {
 
     pub(super) fn look(self, container: Option<&str>, scene: &Scene<'_>) -> Look {
         let (Self(program), name) = (self, name(container));
-        let read = |file: &str| {
-            let path = output(name, scene.workload, file);
-            (file.to_owned(), Command::new(format!("[ ! -e {path} ] || cat {path}")))
-        };
+        let read = |name_of: &str| (name_of.to_owned(), file(&output(name, scene.workload, name_of), true));
         // Whether it is there is asked of the list: `state` fails for more than one reason. A runtime that has never
         // run has no folder, and some then have no list either.
         let root = format!(
@@ -127,8 +124,7 @@ impl Runtime {
         );
         Look {
             outputs: scene.workload.outputs().into_iter().map(read).collect(),
-            stat: stat(),
-            root: Command::new(root),
+            root: View::of(Command::new(root)),
             contained: true,
         }
     }

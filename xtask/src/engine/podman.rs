@@ -4,7 +4,7 @@ use super::flags::{self, Client, IMAGE};
 use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, PATIENCE, Refusal, Scene, refuse, run};
 use super::oci::{self, name};
-use crate::model::{Action, Command, Recipe, Role, Step, Verb};
+use crate::model::{Action, Command, Recipe, Role, Step, Verb, View};
 
 /// Options of CRIU that podman has itself.
 const OPTS: &[&str] = &["--tcp-established", "--file-locks", "--ignore-rootfs", "--ignore-volumes"];
@@ -127,14 +127,14 @@ security=seccomp {{.Host.Security.SECCOMPEnabled}}, apparmor {{.Host.Security.Ap
         }
     }
 
-    fn evidence(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("podman-info", "podman info")]
+    fn evidence(&self) -> Vec<(&'static str, View)> {
+        vec![("podman-info", View::of(Command::new("podman info")))]
     }
 }
 
 impl Podman {
     fn client(self) -> Client {
-        Client { program: self.program(), log: "{{.HostConfig.LogConfig.Path}}" }
+        Client { program: self.program(), log: "{{.HostConfig.LogConfig.Path}}", socket: None }
     }
 
     fn program(self) -> &'static str {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::form::Form;
 use super::lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, refuse, run};
 use super::series;
-use crate::model::{Action, Command, Recipe, Role, Step, Verb, Workload};
+use crate::model::{Action, Command, Recipe, Role, Step, Verb, View, Workload};
 
 /// What goes wrong unseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -214,7 +214,7 @@ impl Engine for Sabotaged {
         self.engine.form()
     }
 
-    fn evidence(&self) -> Vec<(&'static str, &'static str)> {
+    fn evidence(&self) -> Vec<(&'static str, View)> {
         self.engine.evidence()
     }
 }

@@ -2,7 +2,7 @@
 //! have in common. `periodic.sh` does the work.
 
 use super::lowering::{quoted, run};
-use crate::model::{Action, Command, Role, Verb, Workload};
+use crate::model::{Action, Command, Role, Source, Verb, Workload};
 
 /// The commands of the verbs of a series, and of a power cut. `dump` is a line of `sh` that dumps into the folder
 /// `$to` and leaves the program running; `place` says where an output is. None for other verbs.
@@ -11,10 +11,13 @@ pub(super) fn lower(
     on: Role,
     workload: &Workload,
     dump: &str,
-    place: &dyn Fn(&str) -> String,
+    place: &dyn Fn(&str) -> Source,
 ) -> Option<Vec<Action>> {
-    let streams: String =
-        workload.streams.iter().map(|stream| format!(" {} {}", stream.who, place(stream.file))).collect();
+    let streams: String = workload
+        .streams
+        .iter()
+        .map(|stream| format!(" {} {}", stream.who, place(stream.file).word()))
+        .collect();
     let line = match verb {
         // Two whole ones: so the first that is cut short is never the only one.
         Verb::Periodic { to } => format!(

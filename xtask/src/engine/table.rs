@@ -55,6 +55,6 @@ pub(super) fn table(engine: &dyn Engine) -> String {
             }),
         }
     }
-    text.push_str(&format!("look\n    {}\n", engine.look(None, &scene).root.line));
+    text.push_str(&format!("look\n    {}\n", engine.look(None, &scene).root.command.line));
     text
 }

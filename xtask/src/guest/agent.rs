@@ -9,7 +9,7 @@ use ::guest::wire::{DATA_MAX, Hello, How, LAST_LOOK, Reply, Request};
 use super::capture::Capture;
 use super::link::{GRACE, Link, Turn, Watch, garbled};
 use super::{Exec, Guest, TransferError};
-use crate::model::{Exit, Finished, Lost};
+use crate::model::{Exit, Finished, Lost, Shortcut};
 
 /// How long a file's transfer may stand still.
 const STALL: Duration = Duration::from_secs(30);
@@ -86,6 +86,11 @@ impl Agent {
             }
         }
         Err(silent("power-off", within))
+    }
+
+    /// How much longer than it was given an answer may take.
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
     }
 
     pub(super) fn link(&mut self) -> &mut Link {
@@ -166,6 +171,19 @@ impl Guest for Agent {
         }
     }
 
+    fn told(&mut self, shortcuts: &[&Shortcut]) -> Result<Vec<Option<Vec<u8>>>, Lost> {
+        self.told_by(shortcuts)
+    }
+
+    fn lines(
+        &mut self,
+        awaited: &[(String, String)],
+        more: u32,
+        within: Duration,
+    ) -> Result<Option<Vec<u64>>, Lost> {
+        self.lines_of(awaited, more, within)
+    }
+
     fn push(&mut self, source: &mut dyn Read, len: u64, path: &str, mode: u32) -> Result<(), TransferError> {
         let id = self.link.fresh_id();
         self.link.send(id, &Request::Push { path: path.to_owned(), mode, len }).map_err(garbled)?;
@@ -195,7 +213,7 @@ impl Guest for Agent {
 
     fn pull(&mut self, path: &str, sink: &mut dyn Write) -> Result<u64, TransferError> {
         let id = self.link.fresh_id();
-        self.link.send(id, &Request::Pull { path: path.to_owned() }).map_err(garbled)?;
+        self.link.send(id, &Request::Pull { path: path.to_owned(), may_lack: false }).map_err(garbled)?;
         let mut moved = Instant::now();
         loop {
             match self.link.turn(moved + STALL)? {

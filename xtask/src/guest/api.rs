@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use super::Hello;
-use crate::model::{Finished, Lost};
+use crate::model::{Finished, Lost, Shortcut};
 
 /// A machine that runs commands as root and holds files. [`super::Agent`] is a real one, [`super::Fake`] a test's.
 pub trait Guest: Send {
@@ -19,6 +19,28 @@ pub trait Guest: Send {
     /// # Errors
     /// When the guest is gone. A command that fails, or is killed at its deadline, is a result.
     fn run(&mut self, exec: &Exec) -> Result<Finished, Lost>;
+
+    /// What shortcuts tell, as it came: `None` where one does not tell, and its line of `sh` is the way.
+    ///
+    /// # Errors
+    /// When the guest is gone.
+    fn told(&mut self, shortcuts: &[&Shortcut]) -> Result<Vec<Option<Vec<u8>>>, Lost> {
+        Ok(vec![None; shortcuts.len()])
+    }
+
+    /// Waits until each file (an absolute path) has got `more` lines that hold its text, and gives how many each got:
+    /// fewer than that where the time is over. `None` where it cannot wait by itself.
+    ///
+    /// # Errors
+    /// When the guest is gone.
+    fn lines(
+        &mut self,
+        _awaited: &[(String, String)],
+        _more: u32,
+        _within: Duration,
+    ) -> Result<Option<Vec<u64>>, Lost> {
+        Ok(None)
+    }
 
     /// Writes `len` bytes of `source` to an absolute path in the guest; folders above it are made. The file appears
     /// whole or not at all.

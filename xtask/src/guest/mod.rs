@@ -7,6 +7,7 @@ mod capture;
 mod fake;
 mod link;
 mod shell;
+mod shortcuts;
 
 pub use agent::Agent;
 pub use api::{Exec, Guest, TransferError};

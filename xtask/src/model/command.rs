@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Wait;
+
 /// Which of a cell's guests a step is played on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,25 +28,53 @@ impl Role {
 }
 
 /// One line of plain `sh`, run as root in the cell's work folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     /// What a person would paste into a root shell.
     pub line: String,
     /// How long it may take before it counts as hung.
     pub deadline: Duration,
     /// Files, relative to the work folder, that are kept with the cell when the command has ended.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
     /// A line that is run when the command has ended, however it did: it puts the files of `keep` into place. What
     /// becomes of it changes nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// The file of the work folder that has what the same line printed when the guest was prepared; its exit status is
+    /// in the one beside it, which ends in `.status`. Where they are not there, the line is run.
+    pub beforehand: Option<&'static str>,
+    /// What it waits for, where it is a wait for ticks: there is a quicker way to that.
+    pub wait: Option<Wait>,
 }
 
 impl Command {
     /// A command with the usual deadline of 60 s.
     pub fn new(line: impl Into<String>) -> Self {
-        Self { line: line.into(), deadline: Duration::from_secs(60), keep: Vec::new(), after: None }
+        Self {
+            line: line.into(),
+            deadline: Duration::from_secs(60),
+            keep: Vec::new(),
+            after: None,
+            beforehand: None,
+            wait: None,
+        }
+    }
+
+    /// The same, where it may have been run when the guest was prepared ([`Self::prepared`]).
+    #[must_use]
+    pub fn beforehand(mut self, file: &'static str) -> Self {
+        self.beforehand = Some(file);
+        self
+    }
+
+    /// What the preparation runs so that nobody need run this line again; itself, where it is not of that kind.
+    pub fn prepared(&self) -> Self {
+        match self.beforehand {
+            Some(file) => {
+                let line = format!("{{ {}; }} >{file} 2>&1; echo $? >{file}.status", self.line);
+                Self { line, beforehand: None, ..self.clone() }
+            }
+            None => self.clone(),
+        }
     }
 
     /// The same with another deadline.
@@ -70,8 +100,7 @@ impl Command {
 }
 
 /// What a step becomes, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Run a command in one guest.
     Run(Role, Command),

@@ -9,6 +9,7 @@ mod recipe;
 mod settings;
 mod step;
 mod version;
+mod view;
 mod workload;
 
 pub use axes::{CellId, HostAsk, Libc};
@@ -20,4 +21,5 @@ pub use recipe::Recipe;
 pub use settings::Settings;
 pub use step::{Expectation, Place, Stage, Step, Stopped, Verb, Way};
 pub use version::{Ranges, leading_version};
+pub use view::{Answer, Shortcut, Source, View, Wait};
 pub use workload::{PEER, Stream, WORKLOADS, Workload};

@@ -11,6 +11,7 @@ use super::evidence;
 use super::images::Images;
 use super::look;
 use super::power;
+use super::shortcut;
 use crate::engine::{Engine, Probe, Scene, WORK_FOLDER};
 use crate::guest::{Exec, TransferError};
 use crate::host::{Host, Provider};
@@ -249,7 +250,12 @@ impl CellRun<'_> {
     ) -> Result<Finished, Stop> {
         let host = host(hosts, role)?;
         let folder = self.folder_of(step);
-        let (finished, hang) = self.watched(host, command, &folder).map_err(|how| Stop::Lost(role, how))?;
+        let lost = |how| Stop::Lost(role, how);
+        let ended = host.guest().and_then(|guest| shortcut::ended(guest, command)).map_err(lost)?;
+        let (finished, hang) = match ended {
+            Some(finished) => (finished, None),
+            None => self.watched(host, command, &folder).map_err(lost)?,
+        };
         self.tell(Event::CommandEnded {
             cell: self.id(),
             step,

@@ -9,19 +9,28 @@ use super::capture;
 use super::cell::{CellRun, in_guest};
 use super::environment;
 use super::images::{self, Images};
+use super::shortcut;
+use crate::engine::WORK_FOLDER;
 use crate::guest::{Batch, CUT, TransferError};
 use crate::host::Host;
-use crate::model::{Command, Event, Lost, Role};
+use crate::model::{Command, Event, Lost, Role, Shortcut, View};
 
-/// Commands whose output is kept as a file, by the file's name.
-const ASKED: &[(&str, &str)] = &[
-    ("dmesg.log", "dmesg"),
-    ("mountinfo", "cat /proc/self/mountinfo"),
-    ("modules", "cat /proc/modules"),
-    ("cpuinfo", "cat /proc/cpuinfo"),
-    ("processes", "cat /proc/[0-9]*/stat 2>/dev/null"),
-    ("workload.err", "cat workload.err 2>/dev/null"),
-];
+/// What is kept of every guest, by the file's name.
+fn of_every_guest() -> Vec<(&'static str, View)> {
+    let file = |name, path: &str, may_lack| {
+        let view = View::of(Command::new(format!("cat {path} 2>/dev/null")));
+        (name, view.or(Shortcut::File { path: path.to_owned(), may_lack }))
+    };
+    let processes = View::of(Command::new("cat /proc/[0-9]*/stat 2>/dev/null"));
+    vec![
+        ("dmesg.log", View::of(Command::new("dmesg"))),
+        file("mountinfo", "/proc/self/mountinfo", false),
+        file("modules", "/proc/modules", true),
+        file("cpuinfo", "/proc/cpuinfo", false),
+        ("processes", processes.or(Shortcut::Processes)),
+        file("workload.err", &format!("{WORK_FOLDER}/workload.err"), true),
+    ]
+}
 
 /// What `environment::questions` prints, below the folder of the role.
 pub const ENVIRONMENT: &str = "environment";
@@ -30,25 +39,9 @@ pub const ENVIRONMENT: &str = "environment";
 pub(super) fn collect(run: &CellRun<'_>, unwell: bool, hosts: &mut BTreeMap<Role, Box<dyn Host>>) {
     for (role, host) in hosts.iter_mut() {
         capture::end(run, *role, host.as_mut());
-        let of_engine = run.engine.evidence();
-        let asked = ASKED.iter().map(|(name, line)| (*name, *line));
-        let asked: Vec<(&str, &str)> =
-            asked.chain(of_engine.iter().map(|(name, line)| (&**name, &**line))).collect();
-        let batch = Batch::new(asked.iter().map(|(_, line)| line));
-        if let Ok(finished) = in_guest(host.as_mut(), &Command::new(batch.line()).within(60)) {
-            let parts = batch.parts(&finished.stdout);
-            // What was too long together, or has hung, is asked piece by piece.
-            let whole = parts.len() == asked.len() && !finished.stdout.contains(CUT);
-            for (at, (name, line)) in asked.iter().enumerate() {
-                let text = match parts.get(at).filter(|_| whole) {
-                    Some(part) => part.stdout.clone(),
-                    None => match in_guest(host.as_mut(), &Command::new(*line).within(20)) {
-                        Ok(finished) => finished.stdout,
-                        Err(_) => break,
-                    },
-                };
-                write(run, &format!("{}/{name}", role.name()), text.as_bytes());
-            }
+        let kept: Vec<(&str, View)> = of_every_guest().into_iter().chain(run.engine.evidence()).collect();
+        for (name, text) in shown(host.as_mut(), &kept) {
+            write(run, &format!("{}/{name}", role.name()), text.as_bytes());
         }
         if unwell || run.images != Images::None {
             let line = environment::questions(run.engine);
@@ -61,6 +54,37 @@ pub(super) fn collect(run: &CellRun<'_>, unwell: bool, hosts: &mut BTreeMap<Role
             tell_of(run, &name);
         }
     }
+}
+
+/// What views show, by their names, as far as they can be had.
+fn shown<'a>(host: &mut dyn Host, views: &[(&'a str, View)]) -> Vec<(&'a str, String)> {
+    let all: Vec<&View> = views.iter().map(|(_, view)| view).collect();
+    let Ok(told) = host.guest().and_then(|guest| shortcut::seen(guest, &all)) else { return Vec::new() };
+    let (mut shown, mut rest) = (Vec::new(), Vec::new());
+    for ((name, view), told) in std::iter::zip(views, told) {
+        match told {
+            Some(text) => shown.push((*name, text)),
+            None => rest.push((*name, &*view.command.line)),
+        }
+    }
+    shown.extend(printed(host, &rest));
+    shown
+}
+
+/// What lines print, by their names.
+fn printed<'a>(host: &mut dyn Host, lines: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    let batch = Batch::new(lines.iter().map(|(_, line)| line));
+    let Ok(finished) = in_guest(host, &Command::new(batch.line()).within(60)) else { return Vec::new() };
+    let parts = batch.parts(&finished.stdout);
+    if parts.len() == lines.len() && !finished.stdout.contains(CUT) {
+        return std::iter::zip(lines, parts).map(|((name, _), part)| (*name, part.stdout)).collect();
+    }
+    // What was too long together, or has hung, is asked piece by piece.
+    let mut one = |line: &str| in_guest(host, &Command::new(line).within(20)).ok();
+    lines.iter().map_while(|(name, line)| Some((*name, one(line)?.stdout))).collect()
 }
 
 /// Pulls a file of the guest into the cell's folder, and tells whether it is there now. A file that is not there is no fault: the command that was to

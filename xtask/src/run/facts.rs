@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::shortcut;
 use crate::engine::WORK_FOLDER;
-use crate::guest::{Exec, Guest};
-use crate::model::{GuestFacts, Lost};
+use crate::guest::{Batch, Exec, Guest};
+use crate::model::{Command, GuestFacts, Lost, Shortcut, View};
 
 /// Prints `name=value` lines, with what every root file system has. CRIU's libc is found beside it, or is the
 /// userland's.
@@ -30,30 +31,28 @@ echo "lsm=$(cat /sys/kernel/security/lsm 2>/dev/null)"
 
 /// Where a guest that is prepared has the answers: they are the same whenever it is woken.
 const FILE: &str = "guest-facts";
-/// Stands between what the guest says and what its engine does.
-const ENGINE: &str = "== engine";
-
 /// The line that a preparation answers them by.
 pub(super) fn beforehand() -> String {
     // Half of them would be worse than none.
     format!("{{ {QUESTIONS} }} >{FILE}.new && mv {FILE}.new {FILE}")
 }
 
+/// What the engine is, asked when the guest was prepared.
+const ENGINE: &str = "engine-facts";
+
 /// Asks, where the answers are not there yet.
 pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, Lost> {
-    let line = format!(
-        "if [ -s {FILE} ]; then cat {FILE}; else {QUESTIONS} fi; echo {ENGINE}; cat engine-facts 2>/dev/null || true"
-    );
-    let finished = guest.run(&Exec::sh(line, WORK_FOLDER, Duration::from_secs(60)))?;
-    if !finished.exit.is_success() {
-        return Err(Lost::Protocol(format!(
-            "the guest cannot say what it is: {}: {} (work folder {WORK_FOLDER})",
-            finished.exit,
-            finished.stderr.trim()
-        )));
-    }
-    let (of_guest, of_engine) = finished.stdout.split_once(ENGINE).unwrap_or((&finished.stdout, ""));
-    let mut answers = pairs(of_guest);
+    let [of_guest, of_engine] = [FILE, ENGINE].map(|name| {
+        let line = format!("cat {name}");
+        let path = format!("{WORK_FOLDER}/{name}");
+        View::of(Command::new(line)).or(Shortcut::File { path, may_lack: true })
+    });
+    let seen = shortcut::seen(guest, &[&of_guest, &of_engine])?;
+    let (of_guest, of_engine) = match &seen[..] {
+        [Some(of_guest), Some(of_engine)] if !of_guest.is_empty() => (of_guest.clone(), of_engine.clone()),
+        _ => anew(guest)?,
+    };
+    let mut answers = pairs(&of_guest);
     let mut take = |name: &str| answers.remove(name).unwrap_or_default();
     let mut facts = GuestFacts {
         kernel: take("kernel"),
@@ -68,11 +67,30 @@ pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, 
         machine,
         more: BTreeMap::new(),
     };
-    facts.stack = pairs(of_engine);
+    facts.stack = pairs(&of_engine);
     facts.engine = facts.stack.remove("engine").unwrap_or_default();
     answers.insert("boot_failures".to_owned(), guest.facts().failures.join("; "));
     facts.more = answers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     Ok(facts)
+}
+
+/// By a shell: what the guest says, and what its engine does.
+fn anew(guest: &mut dyn Guest) -> Result<(String, String), Lost> {
+    let batch = Batch::new([
+        format!("if [ -s {FILE} ]; then cat {FILE}; else {QUESTIONS} fi"),
+        format!("cat {ENGINE} 2>/dev/null || true"),
+    ]);
+    let finished = guest.run(&Exec::sh(batch.line(), WORK_FOLDER, Duration::from_secs(60)))?;
+    match &batch.parts(&finished.stdout)[..] {
+        [of_guest, of_engine] if of_guest.status == 0 => {
+            Ok((of_guest.stdout.clone(), of_engine.stdout.clone()))
+        }
+        _ => Err(Lost::Protocol(format!(
+            "the guest cannot say what it is: {}: {} (work folder {WORK_FOLDER})",
+            finished.exit,
+            finished.stderr.trim()
+        ))),
+    }
 }
 
 /// `name=value` lines.

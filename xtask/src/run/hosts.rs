@@ -120,7 +120,10 @@ pub fn preparation(engine: &dyn Engine, host: &HostAsk, files: &BTreeMap<String,
     Preparation {
         files: files.iter().map(put).collect(),
         commands,
-        asks: vec![Command::new(facts::beforehand()), Command::new(engine::CHECK_BEFOREHAND)],
+        asks: [Command::new(facts::beforehand())]
+            .into_iter()
+            .chain(engine::criu_itself().map(|it| it.prepared()))
+            .collect(),
         folder: WORK_FOLDER.to_owned(),
     }
 }

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::cell::{CellRun, Hosts, Stop, host};
+use super::shortcut;
+use crate::engine::WORK_FOLDER;
 use crate::guest::{Batch, CUT};
 use crate::host::Host;
-use crate::model::{Command, Event, Exit, Expectation, Observation, PEER, Place, Role, Stream, Verb};
+use crate::model::{Command, Event, Exit, Expectation, Observation, PEER, Place, Role, Shortcut, Verb, View};
 
 /// What each process's id is in its own pid namespace.
 const INSIDE: &str = "grep -s NSpid: /proc/[0-9]*/status || true";
+
+/// Every process. One may end between the shell's listing and cat's reading.
+const PROCESSES: &str = "cat /proc/[0-9]*/stat 2>/dev/null || true";
 
 /// Looks, and tells what was seen.
 pub(super) fn observe(run: &CellRun<'_>, hosts: &mut Hosts, step: usize, place: &Place) -> Result<(), Stop> {
@@ -17,15 +22,21 @@ pub(super) fn observe(run: &CellRun<'_>, hosts: &mut Hosts, step: usize, place: 
     let mut eye = Eye { run, host, step, role: place.on };
     let mut outputs = look.outputs;
     if run.story.settings.publish.is_some() {
-        let Stream { file, .. } = PEER;
-        outputs.push((file.to_owned(), Command::new(format!("[ ! -e {file} ] || cat {file}"))));
+        let path = format!("{WORK_FOLDER}/{}", PEER.file);
+        let line = format!("[ ! -e {0} ] || cat {0}", PEER.file);
+        let view = View::of(Command::new(line)).or(Shortcut::File { path, may_lack: true });
+        outputs.push((PEER.file.to_owned(), view));
     }
-    let inside = look.contained.then(|| Command::new(INSIDE));
-    let commands: Vec<&Command> =
-        outputs.iter().map(|(_, command)| command).chain([&look.stat, &look.root]).chain(&inside).collect();
-    let mut seen = eye.see(&commands)?.into_iter();
+    let stat = View::of(Command::new(PROCESSES)).or(Shortcut::Processes);
+    let inside = View::of(Command::new(INSIDE)).or(Shortcut::Namespaces);
+    let views: Vec<&View> = outputs.iter().map(|(_, view)| view).chain([&look.root]).collect();
+    let mut seen = eye.see(&views)?.into_iter();
     let outputs = outputs.iter().map(|(file, _)| file.clone()).zip(seen.by_ref()).collect();
-    let [stat, root, inside] = [(); 3].map(|()| seen.next().unwrap_or_default());
+    let root = seen.next().unwrap_or_default();
+    // Only now: whoever has told a tick by then must be there.
+    let kernels = [&stat, &inside];
+    let mut seen = eye.see(&kernels[..1 + usize::from(look.contained)])?.into_iter();
+    let [stat, inside] = [(); 2].map(|()| seen.next().unwrap_or_default());
     let mut observation = Observation {
         role: place.on,
         container: place.container.clone(),
@@ -40,8 +51,8 @@ pub(super) fn observe(run: &CellRun<'_>, hosts: &mut Hosts, step: usize, place: 
         observation.listed = Some(word.unwrap_or_default().to_owned());
     }
     if let (Some(pid), true) = (observation.pid, compares(run)) {
-        observation.items =
-            items(&eye.see(&[&Command::new(format!("sh ./container-items.sh {pid}"))])?.concat());
+        let line = format!("sh ./container-items.sh {pid}");
+        observation.items = items(&eye.see(&[&View::of(Command::new(line))])?.concat());
     }
     run.tell(Event::Observed { cell: run.id(), step, observation });
     Ok(())
@@ -69,8 +80,18 @@ struct Eye<'a> {
 }
 
 impl Eye<'_> {
-    /// What each prints. A look that failed is no look at nothing.
-    fn see(&mut self, commands: &[&Command]) -> Result<Vec<String>, Stop> {
+    /// What each shows. A look that failed is no look at nothing.
+    fn see(&mut self, views: &[&View]) -> Result<Vec<String>, Stop> {
+        let lost = |how| Stop::Lost(self.role, how);
+        let told = self.host.guest().and_then(|guest| shortcut::seen(guest, views)).map_err(lost)?;
+        let rest = std::iter::zip(views, &told).filter(|(_, told)| told.is_none());
+        let rest: Vec<&Command> = rest.map(|(view, _)| &view.command).collect();
+        let mut printed = if rest.is_empty() { Vec::new() } else { self.run(&rest)? }.into_iter();
+        Ok(told.into_iter().map(|told| told.or_else(|| printed.next()).unwrap_or_default()).collect())
+    }
+
+    /// What each line prints.
+    fn run(&mut self, commands: &[&Command]) -> Result<Vec<String>, Stop> {
         let batch = Batch::new(commands.iter().map(|command| &command.line));
         let deadline = commands.iter().map(|command| command.deadline).sum();
         let all = Command { deadline, ..Command::new(batch.line()) };

@@ -13,6 +13,7 @@ mod look;
 mod pool;
 mod power;
 mod schedule;
+mod shortcut;
 
 pub use cell::{CellRun, Played, give_up};
 pub use evidence::ENVIRONMENT;

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::engine::{Engine, Refusal, Scene, WORK_FOLDER};
-use crate::model::{Action, Expectation, Role, Step, Verb, Workload};
+use crate::model::{Action, Expectation, Role, Step, Verb, View, Workload};
 use crate::scenario::Story;
 
 /// Why a story cannot be printed.
@@ -245,7 +245,7 @@ fn look(step: &Step, engine: &dyn Engine, scene: &Scene<'_>) -> Option<String> {
     let mut lines = Vec::new();
     match expectation {
         Expectation::Running | Expectation::Continues | Expectation::Fresh => {
-            for (_, command) in &look.outputs {
+            for (_, View { command, .. }) in &look.outputs {
                 lines.push(match command.line.strip_prefix("cat ") {
                     Some(file) => format!("tail -n 12 {file}"),
                     None => format!("({}) | tail -n 12", command.line),
@@ -264,12 +264,12 @@ fn look(step: &Step, engine: &dyn Engine, scene: &Scene<'_>) -> Option<String> {
             "if kill -0 -\"$(cat workload.pid)\" 2>/dev/null; then echo 'it still runs'; exit 1; fi"
                 .to_owned(),
         ),
-        Expectation::Gone => lines.push(state(&look.root.line, "*running*", "it still runs")),
+        Expectation::Gone => lines.push(state(&look.root.command.line, "*running*", "it still runs")),
         Expectation::Paused => lines.push(format!(
             "state=$({}); case \"$state\" in *paused*) ;; *) echo 'it is not paused' >&2; exit 1 ;; esac",
-            look.root.line
+            look.root.command.line
         )),
-        Expectation::Removed => lines.push(state(&look.root.line, "?*", "it is still listed")),
+        Expectation::Removed => lines.push(state(&look.root.command.line, "?*", "it is still listed")),
         Expectation::Unchanged | Expectation::SameNetwork => lines.push(format!(
             "sh ./container-items.sh \"{}\"  # the same as before the dump",
             engine.root(step.container.as_deref())

@@ -1,7 +1,7 @@
 //! What the script checks where the harness judges: lines that hand the workload's output to `same-ticks.sh`.
 
 use crate::engine::{Engine, Scene};
-use crate::model::{Expectation, Place, Role, Step, Verb};
+use crate::model::{Expectation, Place, Role, Step, Verb, View};
 use crate::scenario::Story;
 
 /// The lines that come before a step's commands: how much there was before a restore.
@@ -40,7 +40,7 @@ fn lines(verb: &str, checkpoint: &str, place: &Place, engine: &dyn Engine, scene
         (None, on) => on.name().to_owned(),
     };
     let look = engine.look(place.container.as_deref(), scene);
-    let line = |(file, command): &(String, crate::model::Command)| {
+    let line = |(file, View { command, .. }): &(String, View)| {
         let streams = scene.workload.streams.iter().filter(|stream| stream.file == file);
         let whos: Vec<&str> = streams.map(|stream| stream.who).collect();
         let check = format!("sh ./same-ticks.sh {verb} {checkpoint} {name} {}", whos.join(" "));
