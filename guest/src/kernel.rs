@@ -66,6 +66,33 @@ pub(crate) fn seed(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// What the kernel has said, a line each, without the numbers of priorities: syslog(2).
+pub(crate) fn log() -> Result<Vec<u8>, String> {
+    const READ_ALL: libc::c_int = 3;
+    const SIZE_BUFFER: libc::c_int = 10;
+    let told = |result: libc::c_int| {
+        usize::try_from(result).map_err(|_| format!("syslog: {}", io::Error::last_os_error()))
+    };
+    // SAFETY: this asks for a size alone.
+    let size = told(unsafe { libc::klogctl(SIZE_BUFFER, std::ptr::null_mut(), 0) })?;
+    // As text a record is longer than in the buffer, and of what does not fit the oldest is left out.
+    let mut bytes = vec![0_u8; 4 * size];
+    let length = libc::c_int::try_from(bytes.len()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: `bytes` has room for `length` bytes.
+    let read = told(unsafe { libc::klogctl(READ_ALL, bytes.as_mut_ptr().cast(), length) })?;
+    bytes.truncate(read);
+    Ok(bytes.split_inclusive(|byte| *byte == b'\n').flat_map(without_priority).copied().collect())
+}
+
+/// A line without the `<6>` that it begins with.
+fn without_priority(line: &[u8]) -> &[u8] {
+    let end = line.iter().take(8).position(|byte| *byte == b'>');
+    match end.filter(|_| line.starts_with(b"<")) {
+        Some(end) => &line[end + 1..],
+        None => line,
+    }
+}
+
 /// Shows warnings, oopses and panics on the console, whatever the kernel's command line asked for.
 pub(crate) fn speak_up() -> io::Result<()> {
     fs::write("/proc/sys/kernel/printk", "6")

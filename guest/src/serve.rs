@@ -17,7 +17,7 @@ use crate::exec::{Running, Way};
 use crate::kernel;
 use crate::lines::Lines;
 use crate::processes;
-use crate::transfer::{Pull, Push};
+use crate::transfer::{self, Pull, Push};
 
 /// Why serving ended.
 pub(crate) enum End {
@@ -212,6 +212,7 @@ impl Agent {
             Request::Pull { path, may_lack } => Pull::new(&path, may_lack).map(|pull| self.give(id, pull)),
             Request::Processes => processes::stats().map(|text| self.give(id, Pull::of(text))),
             Request::Namespaces => processes::namespaces().map(|text| self.give(id, Pull::of(text))),
+            Request::KernelLog => kernel::log().map(|text| self.give(id, Pull::of(text))),
             Request::Ask { socket, bytes } => Ask::new(&socket, bytes).map(|ask| {
                 self.asks.insert(id, ask);
                 None
@@ -222,6 +223,9 @@ impl Agent {
             }),
             Request::SetClock { secs, nanos } => {
                 kernel::set_clock(secs, nanos).map(|()| Some(Reply::Done(0)))
+            }
+            Request::Overwrite { path, bytes } => {
+                transfer::overwrite(&path, &bytes).map(|()| Some(Reply::Done(bytes.len() as u64)))
             }
             Request::Seed(bytes) => kernel::seed(&bytes).map(|()| Some(Reply::Done(0))),
             Request::Cancel => {

@@ -1,7 +1,7 @@
 //! Files on their way to the guest and from it.
 
 use std::fs;
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -95,6 +95,13 @@ impl Pull {
             Err(error) => Reply::Refused(told(&self.path, &error)),
         }
     }
+}
+
+/// Writes over the beginning of a file.
+pub(crate) fn overwrite(path: &str, bytes: &[u8]) -> Result<(), String> {
+    let path = absolute(path)?;
+    let mut file = OpenOptions::new().write(true).open(&path).map_err(|error| told(&path, &error))?;
+    file.write_all(bytes).map_err(|error| told(&path, &error))
 }
 
 fn absolute(path: &str) -> Result<PathBuf, String> {

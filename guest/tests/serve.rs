@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -515,6 +515,38 @@ fn files_are_refused_with_the_systems_words() {
     // What was on its way to a refused push is dropped.
     served.send(1, &Request::Data(b"abc".to_vec()));
     assert_eq!(served.sh("echo still here").stdout, b"still here\n");
+}
+
+/// Where this user may read it, it is what dmesg(1) prints, but for the lines of records with several.
+#[test]
+fn the_kernels_log_is_told_as_dmesg_prints_it() {
+    let mut served = Served::new();
+    let printed = served.sh("dmesg | tail -n 5");
+    if printed.stdout.is_empty() {
+        served.send(9, &Request::KernelLog);
+        let (9, Reply::Refused(_) | Reply::Done(0)) = served.next() else { panic!("dmesg says nothing") };
+        return;
+    }
+    let told = given(&mut served, &Request::KernelLog);
+    for line in String::from_utf8(printed.stdout).unwrap().lines() {
+        assert!(told.lines().any(|told| told == line), "{line} is not in {told}");
+    }
+}
+
+#[test]
+fn a_file_is_overwritten_in_its_place() {
+    let mut served = Served::new();
+    let path = served.path("file");
+    let overwrite = |path: &str| Request::Overwrite { path: path.to_owned(), bytes: b"new".to_vec() };
+    served.send(1, &overwrite(&path));
+    let (1, Reply::Refused(why)) = served.next() else { panic!("not refused") };
+    assert_eq!(why, format!("{path}: No such file or directory (os error 2)"));
+    fs::write(&path, "old and long").unwrap();
+    let before = fs::metadata(&path).unwrap();
+    served.send(2, &overwrite(&path));
+    assert_eq!(served.next(), (2, Reply::Done(3)));
+    assert_eq!(fs::read(&path).unwrap(), b"new and long");
+    assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino());
 }
 
 #[test]

@@ -44,7 +44,9 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::PowerOff),
         Just(Request::Processes),
         Just(Request::Namespaces),
+        Just(Request::KernelLog),
         (any::<String>(), bytes()).prop_map(|(socket, bytes)| Request::Ask { socket, bytes }),
+        (any::<String>(), bytes()).prop_map(|(path, bytes)| Request::Overwrite { path, bytes }),
         any::<(String, String, u64, u64)>().prop_map(|(path, needle, more, within_ms)| {
             Request::Await(Await { path, needle, more, within_ms })
         }),
@@ -139,7 +141,7 @@ proptest! {
         frame.push(kind);
         frame.extend([0; 4]);
         frame.extend(&fields);
-        for known in [kind & 0x0f, 0x80 | (kind & 0x0f)] {
+        for known in [kind & 0x1f, 0x80 | (kind & 0x0f)] {
             frame[4] = known;
             if let Ok(messages) = decode::<Request>(&frame, &[]) {
                 prop_assert_eq!(stream_of(&messages), frame.clone());

@@ -34,6 +34,8 @@ pub enum Request {
     },
     /// Give the `stat` of every process, a line each (proc_pid_stat(5)). Answered as `Pull` is.
     Processes,
+    /// Give the kernel's log as `dmesg` prints it. Answered as `Pull` is.
+    KernelLog,
     /// Say these bytes to a server at a unix socket, and give what it answers until it hangs up. Answered as `Pull` is.
     Ask {
         /// The socket: an absolute path.
@@ -57,6 +59,14 @@ pub enum Request {
     /// Mix these bytes into the kernel's random pool, count them as entropy and reseed: two guests woken from the
     /// same state draw the same numbers without it. Answered by `Done` or `Refused`.
     Seed(Vec<u8>),
+    /// Write these bytes over the first ones of a file that is there. Nothing is made and nothing moved, so that the disk is
+    /// not waited for. Answered by `Done` or `Refused`.
+    Overwrite {
+        /// Which: an absolute path.
+        path: String,
+        /// What is written.
+        bytes: Vec<u8>,
+    },
     /// Let go of the request of this id: kill the command, forget the file.
     Cancel,
     /// Switch the machine off. Answered by the end of the connection.
@@ -172,6 +182,8 @@ impl Message for Request {
             Self::Namespaces => 0x0d,
             Self::Ask { .. } => 0x0e,
             Self::Await(_) => 0x0f,
+            Self::Overwrite { .. } => 0x10,
+            Self::KernelLog => 0x11,
         }
     }
 
@@ -194,8 +206,8 @@ impl Message for Request {
                 put_u64(out, *secs);
                 put_u32(out, *nanos);
             }
-            Self::Ask { socket, bytes } => {
-                put_text(out, socket);
+            Self::Ask { socket: path, bytes } | Self::Overwrite { path, bytes } => {
+                put_text(out, path);
                 out.extend_from_slice(bytes);
             }
             Self::Await(Await { path, needle, more, within_ms }) => {
@@ -204,7 +216,7 @@ impl Message for Request {
                 put_u64(out, *more);
                 put_u64(out, *within_ms);
             }
-            Self::Cancel | Self::PowerOff | Self::Processes | Self::Namespaces => {}
+            Self::Cancel | Self::PowerOff | Self::Processes | Self::Namespaces | Self::KernelLog => {}
         }
     }
 
@@ -230,6 +242,8 @@ impl Message for Request {
                 more: fields.u64()?,
                 within_ms: fields.u64()?,
             }),
+            0x10 => Self::Overwrite { path: fields.text()?, bytes: fields.rest() },
+            0x11 => Self::KernelLog,
             unknown => return Err(WireError::Kind(unknown)),
         })
     }

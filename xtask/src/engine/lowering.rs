@@ -10,7 +10,7 @@ pub const WORK_FOLDER: &str = "/root/cell";
 
 /// How many ticks prove that a program goes on.
 pub(super) const PROOF: u32 = 5;
-/// How long a program may take to tell them, in seconds. A tick comes every 20 to 90 ms.
+/// How long a program may take to tell them, in seconds. A tick comes every 20 to 150 ms.
 pub(super) const PATIENCE: u64 = 30;
 
 /// What a step is lowered for.
@@ -139,19 +139,20 @@ pub enum Probe {
 
 /// What CRIU is, and what it says that the kernel can: a stack's answer is one, and is asked for when the guest is
 /// prepared.
-pub fn criu_itself() -> [Command; 2] {
+pub fn criu_itself() -> [Command; 3] {
     [
         Command::new("criu --version").beforehand("criu-version"),
         Command::new("criu check --all").beforehand("criu-check"),
+        Command::new("criu check").beforehand("criu-check-plain"),
     ]
 }
 
 /// CRIU starts and says what it can.
 pub(super) fn criu_probes(features: &[String]) -> Vec<Probe> {
-    let [version, check] = criu_itself();
-    let mut probes = vec![Probe::Needed(version), Probe::Evidence(check)];
+    let [version, all, plain] = criu_itself();
+    let mut probes = vec![Probe::Needed(version), Probe::Evidence(all)];
     probes.extend(features.iter().map(|name| Probe::Feature {
-        works: Command::new("criu check"),
+        works: plain.clone(),
         has: Command::new(format!("criu check --feature {name}")),
         name: name.clone(),
     }));

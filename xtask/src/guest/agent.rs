@@ -69,6 +69,14 @@ impl Agent {
         self.ask("seed", &Request::Seed(bytes.to_vec()))
     }
 
+    /// Writes over the first bytes of a file that is there.
+    ///
+    /// # Errors
+    /// See [`TransferError`].
+    pub fn overwrite(&mut self, path: &str, bytes: &[u8]) -> Result<(), TransferError> {
+        self.ask(path, &Request::Overwrite { path: path.to_owned(), bytes: bytes.to_vec() })
+    }
+
     /// Has the guest write its disks and switch itself off, and waits for the end of the connection.
     ///
     /// # Errors

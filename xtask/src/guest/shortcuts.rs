@@ -30,6 +30,7 @@ impl Agent {
             Shortcut::File { path, may_lack } => Request::Pull { path: path.clone(), may_lack: *may_lack },
             Shortcut::Processes => Request::Processes,
             Shortcut::Namespaces => Request::Namespaces,
+            Shortcut::KernelLog => Request::KernelLog,
             Shortcut::Server { socket, request, .. } => {
                 Request::Ask { socket: socket.clone(), bytes: request.clone().into_bytes() }
             }

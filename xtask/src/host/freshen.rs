@@ -23,14 +23,26 @@ pub(super) fn freshen(agent: &mut Agent) -> Result<(), Lost> {
     agent.set_clock(SystemTime::now()).map_err(|error| failed("clock", error))
 }
 
-/// Gives it a machine-id of its own: machine-id(5).
+/// Where a machine's own name is: machine-id(5).
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// Gives a guest that has booted a machine-id of its own.
 pub(super) fn rename(agent: &mut Agent) -> Result<(), Lost> {
+    let line = fresh_id()?;
+    agent
+        .push(&mut line.as_bytes(), line.len() as u64, MACHINE_ID, 0o444)
+        .map_err(|error| failed(MACHINE_ID, error))
+}
+
+/// Gives a guest that was woken another one in place of its state's. All are of one length.
+pub(super) fn rename_anew(agent: &mut Agent) -> Result<(), Lost> {
+    agent.overwrite(MACHINE_ID, fresh_id()?.as_bytes()).map_err(|error| failed(MACHINE_ID, error))
+}
+
+fn fresh_id() -> Result<String, Lost> {
     let mut id = [0; 16];
     random(&mut id).map_err(|error| unprepared("random numbers of this machine", &error.to_string()))?;
-    let line = machine_id(id);
-    agent
-        .push(&mut line.as_bytes(), line.len() as u64, "/etc/machine-id", 0o444)
-        .map_err(|error| failed("/etc/machine-id", error))
+    Ok(machine_id(id))
 }
 
 /// 32 digits and a newline; version and variant as systemd sets them, for those who read it as a UUID.

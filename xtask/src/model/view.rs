@@ -26,6 +26,8 @@ pub enum Shortcut {
     Processes,
     /// The `NSpid:` lines of `/proc/*/status`, with their files' names.
     Namespaces,
+    /// What `dmesg` prints.
+    KernelLog,
     /// What a server says.
     Server {
         /// Its unix socket: an absolute path.

@@ -23,7 +23,7 @@ fn of_every_guest() -> Vec<(&'static str, View)> {
     };
     let processes = View::of(Command::new("cat /proc/[0-9]*/stat 2>/dev/null"));
     vec![
-        ("dmesg.log", View::of(Command::new("dmesg"))),
+        ("dmesg.log", View::of(Command::new("dmesg")).or(Shortcut::KernelLog)),
         file("mountinfo", "/proc/self/mountinfo", false),
         file("modules", "/proc/modules", true),
         file("cpuinfo", "/proc/cpuinfo", false),

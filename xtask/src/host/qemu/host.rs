@@ -10,7 +10,7 @@ use super::machine::Running;
 use super::provider::{Notes, place};
 use super::warm::{Saved, WarmStates};
 use crate::guest::{Agent, Guest, ShellError, interactive};
-use crate::host::freshen::{freshen, rename};
+use crate::host::freshen::{freshen, rename, rename_anew};
 use crate::host::prepare::prepare;
 use crate::host::{CameUp, Host, Launch, Preparation};
 use crate::interrupt;
@@ -105,7 +105,7 @@ impl QemuHost {
 
     fn come_up_woken(&mut self) -> Result<(), Lost> {
         let running = self.running.as_mut().ok_or_else(gone)?;
-        let woken = running.agent().and_then(|agent| freshen(agent).and_then(|()| rename(agent)));
+        let woken = running.agent().and_then(|agent| freshen(agent).and_then(|()| rename_anew(agent)));
         match woken {
             Ok(()) => {
                 self.prepared = true;
