@@ -81,6 +81,9 @@ pub(crate) fn log() -> Result<Vec<u8>, String> {
     // SAFETY: `bytes` has room for `length` bytes.
     let read = told(unsafe { libc::klogctl(READ_ALL, bytes.as_mut_ptr().cast(), length) })?;
     bytes.truncate(read);
+    if !without_priority(&bytes).starts_with(b"[") {
+        return Err("syslog: its lines have no times, which dmesg would know".to_owned());
+    }
     Ok(bytes.split_inclusive(|byte| *byte == b'\n').flat_map(without_priority).copied().collect())
 }
 

@@ -143,9 +143,11 @@ impl Agent {
                 fds.push(PollFd::new(end, PollFlags::POLLOUT));
             }
         }
-        for (id, ask) in &self.asks {
+        let room = !self.channel.is_full();
+        // One that waits for nothing is left out: the end of its server would be told again and again.
+        for (id, ask) in self.asks.iter().filter(|(_, ask)| !ask.interest(room).is_empty()) {
             sources.push(Source::Ask(*id));
-            fds.push(PollFd::new(ask.fd(), ask.interest(!self.channel.is_full())));
+            fds.push(PollFd::new(ask.fd(), ask.interest(room)));
         }
         for lines in self.waits.values() {
             sources.push(Source::Wait);

@@ -34,7 +34,8 @@ pub enum Request {
     },
     /// Give the `stat` of every process, a line each (proc_pid_stat(5)). Answered as `Pull` is.
     Processes,
-    /// Give the kernel's log as `dmesg` prints it. Answered as `Pull` is.
+    /// Give the kernel's log as `dmesg` prints it, up to what that does to unprintable bytes. Answered as `Pull` is; refused
+    /// where syslog(2) tells no times.
     KernelLog,
     /// Say these bytes to a server at a unix socket, and give what it answers until it hangs up. Answered as `Pull` is.
     Ask {

@@ -114,7 +114,7 @@ fn additional(text: &mut String, failure: &Failure<'_>, known: &Known<'_>) {
 /// What a command of the check before the story printed.
 fn printed(failure: &Failure<'_>, line: &str) -> Option<String> {
     let commands = failure.record.steps.iter().filter(|step| step.index == 0).flat_map(|step| &step.commands);
-    // What was asked beforehand is read from a file.
+    // Records of before 2026-11-28 have it in a line that reads a file.
     let is = |it: &str| it == line || it.contains(&format!(" {line} >"));
     let command = commands.into_iter().find(|command| is(&command.line))?;
     let finished = &command.finished;

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use crate::model::{Answer, Shortcut};
 
-/// A question of a container. HTTP/1.0: the daemon hangs up when it has answered, and its answer is in one piece.
+/// A question of a container. HTTP/1.0: the daemon hangs up when it has answered, and its answer is in one piece. So a log
+/// whose daemon died between two frames is taken for a whole one: a daemon that dies is found out by the next command.
 pub(super) fn question(socket: &str, container: &str, answer: Answer) -> Shortcut {
     let what = match answer {
         Answer::State | Answer::LogPath => "json",
@@ -57,15 +58,18 @@ struct State {
     pid: i32,
 }
 
-/// A log comes in frames: the stream's number, three zeros, the length of what follows, big-endian.
+/// A log comes in frames: the stream's number, three zeros, the length of what follows, big-endian. Stream 2 is standard
+/// error; in any other but these the daemon tells that it could not read on, and its client would fail.
 fn unframed(mut body: &[u8]) -> Option<String> {
     let mut all = Vec::new();
     while let Some((head, rest)) = body.split_first_chunk::<8>() {
         let [stream, 0, 0, 0, length @ ..] = *head else { return None };
         let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
         let (payload, after) = rest.split_at_checked(length)?;
-        if stream == 1 {
-            all.extend_from_slice(payload);
+        match stream {
+            1 => all.extend_from_slice(payload),
+            0 | 2 => {}
+            _ => return None,
         }
         body = after;
     }
@@ -115,6 +119,7 @@ mod tests {
     #[rstest]
     #[case::nothing(b"", Some(""))]
     #[case::two(b"\x01\0\0\0\0\0\0\x02a\n\x02\0\0\0\0\0\0\x01!\x01\0\0\0\0\0\0\x02b\n", Some("a\nb\n"))]
+    #[case::ill(b"\x01\0\0\0\0\0\0\x02a\n\x03\0\0\0\0\0\0\x01!", None)]
     #[case::cut(b"\x01\0\0\0\0\0\0\x09a\n", None)]
     #[case::half_a_head(b"\x01\0\0", None)]
     #[case::no_frames(b"who=counter n=1", None)]

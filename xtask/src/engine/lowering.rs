@@ -10,7 +10,7 @@ pub const WORK_FOLDER: &str = "/root/cell";
 
 /// How many ticks prove that a program goes on.
 pub(super) const PROOF: u32 = 5;
-/// How long a program may take to tell them, in seconds. A tick comes every 20 to 150 ms.
+/// How long a program may take to tell them, in seconds. A tick comes every 10 to 150 ms.
 pub(super) const PATIENCE: u64 = 30;
 
 /// What a step is lowered for.
@@ -142,7 +142,7 @@ pub enum Probe {
 pub fn criu_itself() -> [Command; 3] {
     [
         Command::new("criu --version").beforehand("criu-version"),
-        Command::new("criu check --all").beforehand("criu-check"),
+        Command::new("criu check --all").beforehand_or_failed("criu-check"),
         Command::new("criu check").beforehand("criu-check-plain"),
     ]
 }

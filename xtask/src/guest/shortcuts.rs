@@ -3,18 +3,23 @@
 
 use std::time::{Duration, Instant};
 
-use ::guest::wire::{Await, Reply, Request};
+use ::guest::wire::{Await, LAST_LOOK, Reply, Request};
 
 use super::Agent;
 use super::agent::silent;
 use super::link::{Turn, garbled};
 use crate::model::{Lost, Shortcut};
 
-/// How long a server may take. One that is stopped is for a command to hang at, which is looked at then.
-const SERVER: Duration = Duration::from_secs(10);
+/// How long an answer may take. A server that is stopped is for a command to hang at, which is looked at then.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The most bytes that are taken of one answer.
-const ANSWER_MAX: usize = 64 * 1024 * 1024;
+/// How much longer than it was told to an agent may wait: its clock may go slower than ours. As long as for the line that
+/// it waits in place of.
+const SLACK: Duration = Duration::from_secs(30).saturating_add(LAST_LOOK);
+
+/// The most bytes that are taken of one answer, which is whole or none: a command's output is cut in the middle instead
+/// ([`super::OUTPUT_MAX`]).
+const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
 /// A question, and what has come of it.
 struct Question {
@@ -35,7 +40,7 @@ impl Agent {
                 Request::Ask { socket: socket.clone(), bytes: request.clone().into_bytes() }
             }
         });
-        let answered = self.ask_all(requests, SERVER)?;
+        let answered = self.ask_all(requests, PATIENCE)?;
         let whole = |question: Question| {
             question.end.flatten().filter(|_| question.heard.len() <= ANSWER_MAX).map(|_| question.heard)
         };
@@ -53,15 +58,19 @@ impl Agent {
             let (path, needle, more) = (path.clone(), needle.clone(), more.into());
             Request::Await(Await { path, needle, more, within_ms })
         });
-        let answered = self.ask_all(requests, within.saturating_add(self.grace()))?;
-        // An agent that is silent after that is none.
+        let within = within.saturating_add(SLACK).saturating_add(self.grace());
+        let answered = self.ask_all(requests, within)?;
+        // One that the agent cannot wait for is enough for the line; an agent that is silent is none.
+        if answered.iter().any(|question| question.end == Some(None)) {
+            return Ok(None);
+        }
         if answered.iter().any(|question| question.end.is_none()) {
-            return Err(silent("a wait for ticks", within.saturating_add(self.grace())));
+            return Err(silent("a wait for ticks", within));
         }
         Ok(answered.into_iter().map(|question| question.end.flatten()).collect())
     }
 
-    /// Those that are not answered in time are cancelled, and have no end.
+    /// Those that are not answered in time, or when one that waits beside them was refused, are cancelled, and have no end.
     fn ask_all(
         &mut self,
         requests: impl Iterator<Item = Request>,
@@ -69,7 +78,9 @@ impl Agent {
     ) -> Result<Vec<Question>, Lost> {
         let link = self.link();
         let mut questions = Vec::new();
+        let mut wait = false;
         for request in requests {
+            wait |= matches!(request, Request::Await(_));
             let id = link.fresh_id();
             link.send(id, &request).map_err(garbled)?;
             questions.push(Question { id, heard: Vec::new(), end: None });
@@ -87,7 +98,8 @@ impl Agent {
                     _ => return Err(Lost::Protocol("a reply that is none to a question".to_owned())),
                 }
             }
-            if Instant::now() >= deadline {
+            let refused = questions.iter().any(|question| question.end == Some(None));
+            if Instant::now() >= deadline || (wait && refused) {
                 break;
             }
         }

@@ -34,12 +34,13 @@ pub(super) fn rename(agent: &mut Agent) -> Result<(), Lost> {
         .map_err(|error| failed(MACHINE_ID, error))
 }
 
-/// Gives a guest that was woken another one in place of its state's. All are of one length.
-pub(super) fn rename_anew(agent: &mut Agent) -> Result<(), Lost> {
-    agent.overwrite(MACHINE_ID, fresh_id()?.as_bytes()).map_err(|error| failed(MACHINE_ID, error))
+/// Gives a guest that has another's its own in place of it: all are of one length.
+pub(super) fn rename_in_place(agent: &mut Agent, id: &str) -> Result<(), Lost> {
+    agent.overwrite(MACHINE_ID, id.as_bytes()).map_err(|error| failed(MACHINE_ID, error))
 }
 
-fn fresh_id() -> Result<String, Lost> {
+/// A machine-id that no other guest has.
+pub(super) fn fresh_id() -> Result<String, Lost> {
     let mut id = [0; 16];
     random(&mut id).map_err(|error| unprepared("random numbers of this machine", &error.to_string()))?;
     Ok(machine_id(id))

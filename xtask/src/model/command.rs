@@ -39,11 +39,19 @@ pub struct Command {
     /// A line that is run when the command has ended, however it did: it puts the files of `keep` into place. What
     /// becomes of it changes nothing.
     pub after: Option<String>,
-    /// The file of the work folder that has what the same line printed when the guest was prepared; its exit status is
-    /// in the one beside it, which ends in `.status`. Where they are not there, the line is run.
-    pub beforehand: Option<&'static str>,
+    /// What the same line came to when the guest was prepared, where it is one that was run then.
+    pub beforehand: Option<Beforehand>,
     /// What it waits for, where it is a wait for ticks: there is a quicker way to that.
     pub wait: Option<Wait>,
+}
+
+/// Where a command's end is kept that was run when the guest was prepared: in files of the work folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beforehand {
+    /// What it printed. `FILE.err` has its standard error, `FILE.status` its exit status.
+    pub file: &'static str,
+    /// Whether an end with another status than 0 counts.
+    pub may_fail: bool,
 }
 
 impl Command {
@@ -59,18 +67,26 @@ impl Command {
         }
     }
 
-    /// The same, where it may have been run when the guest was prepared ([`Self::prepared`]).
+    /// The same, where it may have been run when the guest was prepared ([`Self::prepared`]). One that failed then is
+    /// run again.
     #[must_use]
     pub fn beforehand(mut self, file: &'static str) -> Self {
-        self.beforehand = Some(file);
+        self.beforehand = Some(Beforehand { file, may_fail: false });
+        self
+    }
+
+    /// The same, and a failure is as good an answer as any.
+    #[must_use]
+    pub fn beforehand_or_failed(mut self, file: &'static str) -> Self {
+        self.beforehand = Some(Beforehand { file, may_fail: true });
         self
     }
 
     /// What the preparation runs so that nobody need run this line again; itself, where it is not of that kind.
     pub fn prepared(&self) -> Self {
         match self.beforehand {
-            Some(file) => {
-                let line = format!("{{ {}; }} >{file} 2>&1; echo $? >{file}.status", self.line);
+            Some(Beforehand { file, .. }) => {
+                let line = format!("{{ {}; }} >{file} 2>{file}.err; echo $? >{file}.status", self.line);
                 Self { line, beforehand: None, ..self.clone() }
             }
             None => self.clone(),

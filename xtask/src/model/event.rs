@@ -16,6 +16,16 @@ pub trait Telling: Sync {
     fn tell(&self, event: Event);
 }
 
+/// How the end of a command is known whose line was not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// It was run when the stack's guest was prepared.
+    Preparation,
+    /// The agent did what it would do.
+    Agent,
+}
+
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -84,6 +94,9 @@ pub enum Event {
         /// What was seen of it at its deadline, where it was still running then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hang: Option<Hang>,
+        /// Where its end is known from, if it is one whose line was not run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
     },
     /// The workload was looked at.
     Observed {

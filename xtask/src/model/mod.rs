@@ -13,8 +13,8 @@ mod view;
 mod workload;
 
 pub use axes::{CellId, HostAsk, Libc};
-pub use command::{Action, Command, Exit, Finished, Role};
-pub use event::{Event, GuestFacts, Lost, Telling};
+pub use command::{Action, Beforehand, Command, Exit, Finished, Role};
+pub use event::{By, Event, GuestFacts, Lost, Telling};
 pub use hang::{Hang, Waiter};
 pub use observation::{Listed, Observation, Process, Tick, parse_inside, parse_processes, parse_ticks};
 pub use recipe::Recipe;

@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use super::folder::set_aside;
-use crate::model::{CellId, Event, Finished, Observation, Role, Stage};
+use crate::model::{By, CellId, Event, Finished, Observation, Role, Stage};
 
 /// Writes the cells' folders as events come.
 #[derive(Debug)]
@@ -75,8 +75,8 @@ impl OpenCell {
                 self.step = Some((*step, *stage, 0));
                 self.tell(&format!("\n== {step} {stage}: {text}\n"))
             }
-            Event::CommandEnded { step, role, line, decisive, finished, .. } => {
-                self.command(*step, *role, line, *decisive, finished)
+            Event::CommandEnded { step, role, line, decisive, finished, by, .. } => {
+                self.command(*step, *role, line, *decisive, finished, *by)
             }
             Event::Observed { step, observation, .. } => {
                 let name = self.next_name(*step);
@@ -111,12 +111,20 @@ impl OpenCell {
         line: &str,
         decisive: bool,
         finished: &Finished,
+        by: Option<By>,
     ) -> Result<(), Failure> {
         let Finished { exit, stdout, stderr, millis } = finished;
         let name = self.next_name(step);
         let weight = if decisive { "" } else { "; only evidence, may fail" };
-        let script =
-            format!("#!/bin/sh\n# In the {} guest: {exit} after {millis} ms{weight}.\n{line}\n", role.name());
+        let by = match by {
+            None => "",
+            Some(By::Preparation) => "; not run, but when the stack's guest was prepared",
+            Some(By::Agent) => "; not run: the agent did what it would do",
+        };
+        let script = format!(
+            "#!/bin/sh\n# In the {} guest: {exit} after {millis} ms{weight}{by}.\n{line}\n",
+            role.name()
+        );
         self.put(&format!("{name}.sh"), &script)?;
         let mut told = format!("[{}] $ {line}\n", role.name());
         let mut files = vec![format!("{name}.sh")];
@@ -127,7 +135,7 @@ impl OpenCell {
                 files.push(file);
             }
         }
-        let _ = writeln!(told, "    {exit} after {millis} ms ({})", files.join(", "));
+        let _ = writeln!(told, "    {exit} after {millis} ms ({}){by}", files.join(", "));
         self.tell(&told)
     }
 

@@ -38,6 +38,7 @@ pub(crate) fn cell(scenario: &str) -> Vec<Event> {
         decisive: step > 0,
         finished: Finished { exit, stdout: stdout.into(), stderr: stderr.into(), millis: 412 },
         hang: None,
+        by: None,
     };
     vec![
         Event::CellStarted { cell: cell.clone(), at: "2026-11-03T12:00:01Z".into() },

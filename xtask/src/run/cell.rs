@@ -252,9 +252,12 @@ impl CellRun<'_> {
         let folder = self.folder_of(step);
         let lost = |how| Stop::Lost(role, how);
         let ended = host.guest().and_then(|guest| shortcut::ended(guest, command)).map_err(lost)?;
-        let (finished, hang) = match ended {
-            Some(finished) => (finished, None),
-            None => self.watched(host, command, &folder).map_err(lost)?,
+        let (finished, hang, by) = match ended {
+            Some((finished, by)) => (finished, None, Some(by)),
+            None => {
+                let (finished, hang) = self.watched(host, command, &folder).map_err(lost)?;
+                (finished, hang, None)
+            }
         };
         self.tell(Event::CommandEnded {
             cell: self.id(),
@@ -264,6 +267,7 @@ impl CellRun<'_> {
             decisive,
             finished: finished.clone(),
             hang,
+            by,
         });
         if let Some(line) = &command.after {
             in_guest(host, &Command::new(line)).map_err(|how| Stop::Lost(role, how))?;

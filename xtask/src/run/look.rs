@@ -1,6 +1,9 @@
 //! One look at a workload: its outputs, its processes, and what the engine says of its container.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollTimeout, poll};
 
 use super::cell::{CellRun, Hosts, Stop, host};
 use super::shortcut;
@@ -14,6 +17,11 @@ const INSIDE: &str = "grep -s NSpid: /proc/[0-9]*/status || true";
 
 /// Every process. One may end between the shell's listing and cat's reading.
 const PROCESSES: &str = "cat /proc/[0-9]*/stat 2>/dev/null || true";
+
+/// For how long nothing must come from a program that stands still, in milliseconds.
+const REST: u8 = 100;
+/// When that is no longer waited for: what comes all the same is for a checker.
+const REST_WITHIN: Duration = Duration::from_secs(2);
 
 /// Looks, and tells what was seen.
 pub(super) fn observe(run: &CellRun<'_>, hosts: &mut Hosts, step: usize, place: &Place) -> Result<(), Stop> {
@@ -29,14 +37,15 @@ pub(super) fn observe(run: &CellRun<'_>, hosts: &mut Hosts, step: usize, place: 
     }
     let stat = View::of(Command::new(PROCESSES)).or(Shortcut::Processes);
     let inside = View::of(Command::new(INSIDE)).or(Shortcut::Namespaces);
-    let views: Vec<&View> = outputs.iter().map(|(_, view)| view).chain([&look.root]).collect();
-    let mut seen = eye.see(&views)?.into_iter();
-    let outputs = outputs.iter().map(|(file, _)| file.clone()).zip(seen.by_ref()).collect();
-    let root = seen.next().unwrap_or_default();
-    // Only now: whoever has told a tick by then must be there.
+    // Whoever has told a tick is looked for only then, and at once.
+    let views: Vec<&View> = outputs.iter().map(|(_, view)| view).collect();
+    let told =
+        if look.contained && stills(run, step, place) { eye.at_rest(&views)? } else { eye.see(&views)? };
+    let outputs = outputs.iter().map(|(file, _)| file.clone()).zip(told).collect();
     let kernels = [&stat, &inside];
     let mut seen = eye.see(&kernels[..1 + usize::from(look.contained)])?.into_iter();
     let [stat, inside] = [(); 2].map(|()| seen.next().unwrap_or_default());
+    let root = eye.see(&[&look.root])?.concat();
     let mut observation = Observation {
         role: place.on,
         container: place.container.clone(),
@@ -56,6 +65,19 @@ pub(super) fn observe(run: &CellRun<'_>, hosts: &mut Hosts, step: usize, place: 
     }
     run.tell(Event::Observed { cell: run.id(), step, observation });
     Ok(())
+}
+
+/// Whether the step ends or freezes what is looked at.
+fn stills(run: &CellRun<'_>, step: usize, place: &Place) -> bool {
+    let step = step.checked_sub(1).and_then(|index| run.story.steps.get(index));
+    step.is_some_and(|step| {
+        let stilled = match step.verb {
+            Verb::Pause | Verb::Kill | Verb::Stop => true,
+            Verb::Dump { leave_running, .. } => !leave_running,
+            _ => false,
+        };
+        stilled && step.place() == *place
+    })
 }
 
 /// Whether the story wants to know what the container is, item by item.
@@ -88,6 +110,23 @@ impl Eye<'_> {
         let rest: Vec<&Command> = rest.map(|(view, _)| &view.command).collect();
         let mut printed = if rest.is_empty() { Vec::new() } else { self.run(&rest)? }.into_iter();
         Ok(told.into_iter().map(|told| told.or_else(|| printed.next()).unwrap_or_default()).collect())
+    }
+
+    /// What outputs show when nothing more comes: the last tick of a container goes through pipes and daemons, and may
+    /// be on its way when whatever has ended or frozen the program is over. The start of a client takes longer than that.
+    fn at_rest(&mut self, views: &[&View]) -> Result<Vec<String>, Stop> {
+        let deadline = Instant::now() + REST_WITHIN;
+        let mut before = self.see(views)?;
+        while views.iter().all(|view| view.shortcut.is_some()) && Instant::now() < deadline {
+            // Nothing but the time is waited for.
+            let _ = poll(&mut [], PollTimeout::from(REST));
+            let now = self.see(views)?;
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        Ok(before)
     }
 
     /// What each line prints.

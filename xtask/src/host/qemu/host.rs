@@ -10,7 +10,7 @@ use super::machine::Running;
 use super::provider::{Notes, place};
 use super::warm::{Saved, WarmStates};
 use crate::guest::{Agent, Guest, ShellError, interactive};
-use crate::host::freshen::{freshen, rename, rename_anew};
+use crate::host::freshen::{fresh_id, freshen, rename, rename_in_place};
 use crate::host::prepare::prepare;
 use crate::host::{CameUp, Host, Launch, Preparation};
 use crate::interrupt;
@@ -38,6 +38,8 @@ pub(super) struct QemuHost {
     lost: Option<Lost>,
     /// Whether the guest was prepared, and has its own name.
     prepared: bool,
+    /// The name that it was woken by. Its disk may not have it yet when the power is cut.
+    name: Option<String>,
 }
 
 impl QemuHost {
@@ -61,6 +63,7 @@ impl QemuHost {
             saved: None,
             lost: None,
             prepared: false,
+            name: None,
         };
         let Some(warm) = warm else {
             host.running = Some(host.frame.boot(&host.traces.console)?);
@@ -105,10 +108,13 @@ impl QemuHost {
 
     fn come_up_woken(&mut self) -> Result<(), Lost> {
         let running = self.running.as_mut().ok_or_else(gone)?;
-        let woken = running.agent().and_then(|agent| freshen(agent).and_then(|()| rename_anew(agent)));
+        let name = fresh_id()?;
+        let woken =
+            running.agent().and_then(|agent| freshen(agent).and_then(|()| rename_in_place(agent, &name)));
         match woken {
             Ok(()) => {
                 self.prepared = true;
+                self.name = Some(name);
                 Ok(())
             }
             Err(lost) if interrupt::happened() => Err(lost),
@@ -136,7 +142,7 @@ impl QemuHost {
             // As a woken guest has it: whatever the preparation did to the clock.
             freshen(agent)?;
         }
-        Ok(())
+        self.name.as_ref().map_or(Ok(()), |name| rename_in_place(agent, name))
     }
 }
 

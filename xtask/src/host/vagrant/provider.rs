@@ -119,6 +119,7 @@ fn snapshot(stack: &Stack, preparation: &Preparation, agent: &Path) -> std::io::
     for file in &preparation.files {
         parts.extend([hash_file(&file.source)?, file.path.clone(), format!("{:o}", file.mode)]);
     }
-    parts.extend(preparation.commands.iter().map(|command| command.line.clone()));
+    let commands = preparation.commands.iter().chain(&preparation.asks);
+    parts.extend(commands.map(|command| command.line.clone()));
     Ok(format!("ready-{}", key(parts)))
 }

@@ -197,6 +197,7 @@ pub(super) mod tests {
                 millis,
             },
             hang: None,
+            by: None,
         };
         let facts =
             GuestFacts { more: [("came_up".to_owned(), "woken".to_owned())].into(), ..GuestFacts::default() };
