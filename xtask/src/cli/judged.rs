@@ -1,9 +1,10 @@
 //! What the cells of a run folder came to: as they were judged before, where that still holds, and else anew.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use super::harness;
-use crate::diagnose::Rulebook;
+use super::{harness, places};
+use crate::diagnose::{Rulebook, RulebookError};
 use crate::model::CellId;
 use crate::plan::Plan;
 use crate::record::{self, Paths, RunRecord};
@@ -21,6 +22,24 @@ pub(super) struct Judged {
     pub(super) unreadable: Vec<CellId>,
 }
 
+/// The rules, which are read when the first cell is judged: that takes as long as printing hundreds of cells does.
+#[derive(Default)]
+pub(super) struct Rules(OnceLock<Rulebook>);
+
+impl Rules {
+    /// All of them.
+    ///
+    /// # Errors
+    /// At the first file that is wrong.
+    pub(super) fn get(&self) -> Result<&Rulebook, RulebookError> {
+        if let Some(rules) = self.0.get() {
+            return Ok(rules);
+        }
+        let rules = Rulebook::read(&places::knowledge())?;
+        Ok(self.0.get_or_init(|| rules))
+    }
+}
+
 /// Judges the cells of a run folder.
 ///
 /// # Errors
@@ -29,11 +48,10 @@ pub(super) fn judged(
     paths: &Paths,
     plan: &Plan,
     record: &RunRecord,
-    rules: &Rulebook,
+    rules: &Rules,
 ) -> anyhow::Result<Judged> {
     let by = JudgedBy::new(plan, harness::identity()?, &harness::rules()?);
     let mut outcomes = read_outcomes(&paths.outcomes(), plan, &by, record);
-    let insight = Insight { rules, folder: paths.root() };
     let (mut anew, mut unreadable) = (false, Vec::new());
     for cell in &plan.cell {
         if outcomes.contains_key(&cell.id) {
@@ -41,7 +59,10 @@ pub(super) fn judged(
         }
         let outcome = match record::read_cell(paths, record, &cell.id) {
             Ok(None) => continue,
-            Ok(played) => outcome_of(plan, played.as_ref(), cell, &insight),
+            Ok(played) => {
+                let insight = Insight { rules: rules.get()?, folder: paths.root() };
+                outcome_of(plan, played.as_ref(), cell, &insight)
+            }
             Err(error) => {
                 unreadable.push(cell.id.clone());
                 Outcome::unreadable(plan, cell, &error.to_string())

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::judged::{self, Judged};
+use super::judged::{self, Judged, Rules};
 use super::{places, profile};
-use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::plan::Plan;
 use crate::record::{self, FolderError, Paths, RunFolder};
@@ -89,8 +88,8 @@ fn gathered(paths: &Paths) -> anyhow::Result<(Report, Option<Vec<u8>>)> {
         eprintln!("note: {torn}");
     }
     let plan = read_plan(&paths.plan())?;
-    let rules = Rulebook::read(&places::knowledge())?;
-    let Judged { outcomes, by, anew, unreadable } = judged::judged(paths, &plan, &read.record, &rules)?;
+    let Judged { outcomes, by, anew, unreadable } =
+        judged::judged(paths, &plan, &read.record, &Rules::default())?;
     let kept = (anew && unreadable.is_empty())
         .then(|| render_outcomes(&plan, &by, &read.record, &outcomes))
         .transpose()?;

@@ -184,14 +184,16 @@ impl Entries {
             self.torn = Some(Torn { line: self.line, bytes: read });
             return Ok(None);
         }
-        if self.of == Of::Run {
-            self.refuse_newer(&bytes)?;
-        }
-        let entry: Entry = serde_json::from_slice(&bytes).map_err(|source| ReadError::Garbage {
-            path: self.path.clone(),
-            line: self.line,
-            source,
-        })?;
+        let entry = match serde_json::from_slice::<Entry>(&bytes) {
+            Ok(Entry { event: Event::RunStarted { format, .. }, .. }) if format > Event::FORMAT => {
+                return Err(self.newer(format));
+            }
+            Ok(entry) => entry,
+            Err(source) => {
+                self.refuse_newer(&bytes)?;
+                return Err(ReadError::Garbage { path: self.path.clone(), line: self.line, source });
+            }
+        };
         if self.line == 1 && !self.of.is_begun_by(&entry.event) {
             return Err(ReadError::NoBeginning { path: self.path.clone(), begins: self.of.begins() });
         }
@@ -207,11 +209,13 @@ impl Entries {
             format: u32,
         }
         match serde_json::from_slice::<Format>(line) {
-            Ok(it) if it.event == "run-started" && it.format > Event::FORMAT => {
-                Err(ReadError::Newer { path: self.path.clone(), line: self.line, found: it.format })
-            }
+            Ok(it) if it.event == "run-started" && it.format > Event::FORMAT => Err(self.newer(it.format)),
             _ => Ok(()),
         }
+    }
+
+    fn newer(&self, found: u32) -> ReadError {
+        ReadError::Newer { path: self.path.clone(), line: self.line, found }
     }
 }
 

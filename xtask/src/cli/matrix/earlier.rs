@@ -7,8 +7,8 @@ use anyhow::Context as _;
 
 use super::Arguments;
 use super::stage::Judged;
+use crate::cli::judged::Rules;
 use crate::cli::{harness, places, stacks};
-use crate::diagnose::Rulebook;
 use crate::host::{self, Accelerator};
 use crate::install::{self, Cache, Lock};
 use crate::judge::Kind;
@@ -98,7 +98,7 @@ impl<'a> Earlier<'a> {
         &self,
         cells: Vec<&'p PlannedCell>,
         folder: &RunFolder,
-        rules: &Rulebook,
+        rules: &Rules,
         judged: &Judged,
         tell: &dyn Telling,
     ) -> Vec<&'p PlannedCell> {
@@ -113,8 +113,7 @@ impl<'a> Earlier<'a> {
                 left.push(cell);
                 continue;
             };
-            let insight = Insight { rules, folder: folder.root() };
-            let Some(outcome) = self.taken(cell, &found, folder, &insight, judged.by.of(cell)) else {
+            let Some(outcome) = self.taken(cell, &found, folder, rules, judged.by.of(cell)) else {
                 left.push(cell);
                 continue;
             };
@@ -137,7 +136,7 @@ impl<'a> Earlier<'a> {
         cell: &PlannedCell,
         found: &Found,
         folder: &Paths,
-        insight: &Insight<'_>,
+        rules: &Rules,
         by: &str,
     ) -> Option<Outcome> {
         let known = found.outcome(by).map(|outcome| outcome.clone().taken(self.plan, found.started()));
@@ -148,7 +147,7 @@ impl<'a> Earlier<'a> {
         }
         let drop_logs = self.plan.passing_logs == PassingLogs::Drop;
         let laid = found.lay(folder, &cell.id).ok().and_then(|()| {
-            let outcome = self.as_laid(cell, found, folder, insight, known)?;
+            let outcome = self.as_laid(cell, found, folder, rules, known)?;
             if drop_logs && outcome.verdict.kind == Kind::Pass {
                 std::fs::remove_file(folder.cell_logs(&cell.id)).ok()?;
             }
@@ -167,17 +166,17 @@ impl<'a> Earlier<'a> {
         cell: &PlannedCell,
         found: &Found,
         folder: &Paths,
-        insight: &Insight<'_>,
+        rules: &Rules,
         known: Option<Outcome>,
     ) -> Option<Outcome> {
         let logs = folder.cell_logs(&cell.id);
-        // What failed is looked at.
+        // What is not as expected is looked at; that of other cells stays in one file.
         let lay_logs = || -> std::io::Result<()> {
             record::unpack(&logs, &folder.cell(&cell.id))?;
             std::fs::remove_file(&logs)
         };
-        let Some(outcome) = known else { return self.judged_anew(cell, found, folder, insight, &lay_logs) };
-        if outcome.verdict.kind != Kind::Pass {
+        let Some(outcome) = known else { return self.judged_anew(cell, found, folder, rules, &lay_logs) };
+        if !outcome.verdict.kind.is_expected() {
             lay_logs().ok()?;
         }
         Some(outcome)
@@ -189,14 +188,16 @@ impl<'a> Earlier<'a> {
         cell: &PlannedCell,
         found: &Found,
         folder: &Paths,
-        insight: &Insight<'_>,
+        rules: &Rules,
         lay_logs: &dyn Fn() -> std::io::Result<()>,
     ) -> Option<Outcome> {
         let mut told = RunRecord::default();
         let (at, seconds) = (found.started().to_owned(), found.seconds());
         told.take(&Event::CellTaken { cell: cell.id.clone(), at, seconds, key: String::new() });
         let played = record::read_cell(folder, &told, &cell.id).ok()??;
-        let judge = || outcome_of(self.plan, Some(&played), cell, insight);
+        // Rules that cannot be read are told when it is played instead.
+        let insight = Insight { rules: rules.get().ok()?, folder: folder.root() };
+        let judge = || outcome_of(self.plan, Some(&played), cell, &insight);
         let outcome = judge();
         if outcome.verdict.kind == Kind::Pass {
             return Some(outcome);

@@ -13,8 +13,8 @@ use super::order::Order;
 use super::stage::{Judged, Stage};
 use super::{Arguments, vagrant};
 use crate::cli::stacks::{self, Builder, Installed};
+use crate::cli::judged::Rules;
 use crate::cli::{judged, places, profile, report, style_of};
-use crate::diagnose::Rulebook;
 use crate::exit_code::ExitCode;
 use crate::host::{Local, Provider, Shelf, Ssh, WarmStates};
 use crate::install::{Cache, Lock};
@@ -32,8 +32,7 @@ pub(super) fn play(
     cache: &Cache,
     baseline: Option<&Report>,
 ) -> anyhow::Result<ExitCode> {
-    // Rules that cannot be read are told before a cell is played, not after.
-    let rules = Rulebook::read(&places::knowledge())?;
+    let rules = Rules::default();
     let (folder, mut past, recorder) = open_folder(arguments, resumed, plan, lock)?;
     let mut before = judged::judged(&folder, plan, &past, &rules)?;
     for cell in &before.unreadable {
@@ -66,6 +65,8 @@ pub(super) fn play(
         }
     }
     if !left.is_empty() {
+        // Rules that cannot be read are told before a cell is played, not after.
+        let rules = rules.get()?;
         let durations = Durations::read(cache);
         let order = Order::new(plan, &left, arguments.jobs, &durations);
         let progress = Progress::new(left.len(), order.expected(), style_of(std::io::stderr().as_fd()));
@@ -80,7 +81,7 @@ pub(super) fn play(
             plan,
             ready: &ready,
             folder: &folder,
-            rules: &rules,
+            rules,
             record: &record,
             recorder: &recorder,
             progress: &progress,

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use crate::bundle::Failure;
-use crate::cli::{judged, places, report};
-use crate::diagnose::Rulebook;
+use crate::cli::judged::{self, Rules};
+use crate::cli::{places, report};
 use crate::engine::{self, Engine};
 use crate::install::{Lock, engine_key};
 use crate::judge::{Kind, Verdict};
@@ -52,8 +52,7 @@ impl Case {
             bail!("{} has no cell {cell}: its report names those that failed", folder.display());
         };
         let record = record::read(&paths)?.record;
-        let rules = Rulebook::read(&places::knowledge())?;
-        let outcomes = judged::judged(&paths, &whole, &record, &rules)?.outcomes;
+        let outcomes = judged::judged(&paths, &whole, &record, &Rules::default())?.outcomes;
         let verdict = outcomes.get(&planned.id).map(|outcome| outcome.verdict.clone());
         let verdict = verdict.with_context(|| format!("{cell} was not played"))?;
         if !matches!(verdict.kind, Kind::Fail | Kind::KnownBug) {

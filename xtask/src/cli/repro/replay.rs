@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::case::Case;
 use crate::bundle::Replays;
-use crate::cli::{judged, matrix, places};
-use crate::diagnose::Rulebook;
+use crate::cli::judged::{self, Rules};
+use crate::cli::matrix;
 use crate::interrupt;
 use crate::judge::Kind;
 use crate::plan::Plan;
@@ -29,8 +29,7 @@ pub(super) fn replay(
     }
     let paths = Paths::of(out)?;
     let record = record::read(&paths)?.record;
-    let rules = Rulebook::read(&places::knowledge())?;
-    let outcomes = judged::judged(&paths, &plan, &record, &rules)?.outcomes;
+    let outcomes = judged::judged(&paths, &plan, &record, &Rules::default())?.outcomes;
     let mut replays = Replays::default();
     for cell in &plan.cell {
         // Of an interrupted run a cell may be missing.
