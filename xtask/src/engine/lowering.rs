@@ -112,7 +112,7 @@ pub struct Look {
 }
 
 /// A file of the work folder. One that `may_lack` is as good as an empty one.
-pub(super) fn file(name: &str, may_lack: bool) -> View {
+pub fn file(name: &str, may_lack: bool) -> View {
     let line = if may_lack { format!("[ ! -e {name} ] || cat {name}") } else { format!("cat {name}") };
     let path = format!("{WORK_FOLDER}/{name}");
     View::of(Command::new(line)).or(Shortcut::File { path, may_lack })

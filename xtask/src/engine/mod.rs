@@ -21,7 +21,7 @@ pub use api::heard;
 pub use carry::PEER_ADDRESS;
 pub use form::Form;
 pub use here::{ANSWERS, CGROUPS_AWAY, HERE, beside_one};
-pub use lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER, criu_itself};
+pub use lowering::{Daemons, Engine, Look, Probe, Refusal, Scene, WORK_FOLDER, criu_itself, file};
 pub use sabotage::Sabotage;
 
 use crate::model::Recipe;

@@ -116,6 +116,16 @@ impl fmt::Display for CellId {
 }
 
 #[cfg(test)]
+impl HostAsk {
+    /// A host for tests.
+    pub(crate) fn sample() -> Self {
+        let [kernel, userland, criu, engine, cpu] =
+            ["6.12", "trixie", "4.1.1", "criu", "max"].map(str::to_owned);
+        Self { kernel, userland, criu, engine, cpu }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -5,13 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{CellId, Event, Exit, Finished, GuestFacts, HostAsk, Observation, Role, Stage};
 
 pub(crate) fn id(scenario: &str) -> CellId {
-    let host = HostAsk {
-        kernel: "6.12".into(),
-        userland: "trixie".into(),
-        criu: "4.1.1".into(),
-        engine: "criu".into(),
-        cpu: "max".into(),
-    };
+    let host = HostAsk::sample();
     CellId::new(scenario, &host, 1)
 }
 

@@ -303,13 +303,7 @@ mod tests {
 
     #[test]
     fn what_no_guest_said_is_null() {
-        let host = HostAsk {
-            kernel: "6.12".into(),
-            userland: "trixie".into(),
-            criu: "4.1.1".into(),
-            engine: "criu".into(),
-            cpu: "max".into(),
-        };
+        let host = HostAsk::sample();
         let verdict = Verdict { seconds: Some(6.5), ..Verdict::new(Kind::Pass, "") };
         let asked = Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict);
         assert_eq!((&asked.kernel.observed, &asked.criu.libc, &asked.reason), (&None, &None, &None));

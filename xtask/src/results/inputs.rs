@@ -141,13 +141,7 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        let host = HostAsk {
-            kernel: "6.12".into(),
-            userland: "trixie".into(),
-            criu: "4.1.1".into(),
-            engine: "criu".into(),
-            cpu: "max".into(),
-        };
+        let host = HostAsk::sample();
         let story: Story = toml::from_str(
             r#"
             name = "counter"

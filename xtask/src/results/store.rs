@@ -144,14 +144,7 @@ mod tests {
     use crate::report::Cell;
 
     fn outcome() -> Outcome {
-        let word = str::to_owned;
-        let host = HostAsk {
-            kernel: word("6.12"),
-            userland: word("trixie"),
-            criu: word("4.1.1"),
-            engine: word("criu"),
-            cpu: word("max"),
-        };
+        let host = HostAsk::sample();
         let verdict = Verdict { seconds: Some(6.5), ..Verdict::new(Kind::Pass, "") };
         Outcome { cell: Cell::new(&PlannedCell::new("counter", &host, None, 1), "qemu", &verdict), verdict }
     }

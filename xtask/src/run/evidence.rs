@@ -10,7 +10,7 @@ use super::cell::{CellRun, in_guest};
 use super::environment;
 use super::images::{self, Images};
 use super::shortcut;
-use crate::engine::WORK_FOLDER;
+use crate::engine;
 use crate::guest::{Batch, CUT, TransferError};
 use crate::host::Host;
 use crate::model::{Command, Event, Lost, Role, Shortcut, View};
@@ -28,7 +28,7 @@ fn of_every_guest() -> Vec<(&'static str, View)> {
         file("modules", "/proc/modules", true),
         file("cpuinfo", "/proc/cpuinfo", false),
         ("processes", processes.or(Shortcut::Processes)),
-        file("workload.err", &format!("{WORK_FOLDER}/workload.err"), true),
+        ("workload.err", engine::file("workload.err", true)),
     ]
 }
 

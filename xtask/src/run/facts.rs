@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::shortcut;
-use crate::engine::WORK_FOLDER;
+use crate::engine::{self, WORK_FOLDER};
 use crate::guest::{Batch, Exec, Guest};
-use crate::model::{Command, GuestFacts, Lost, Shortcut, View};
+use crate::model::{GuestFacts, Lost};
 
 /// Prints `name=value` lines, with what every root file system has. CRIU's libc is found beside it, or is the
 /// userland's.
@@ -42,11 +42,7 @@ const ENGINE: &str = "engine-facts";
 
 /// Asks, where the answers are not there yet.
 pub(super) fn ask(guest: &mut dyn Guest, machine: String) -> Result<GuestFacts, Lost> {
-    let [of_guest, of_engine] = [FILE, ENGINE].map(|name| {
-        let line = format!("cat {name}");
-        let path = format!("{WORK_FOLDER}/{name}");
-        View::of(Command::new(line)).or(Shortcut::File { path, may_lack: true })
-    });
+    let [of_guest, of_engine] = [FILE, ENGINE].map(|name| engine::file(name, true));
     let seen = shortcut::seen(guest, &[&of_guest, &of_engine])?;
     let (of_guest, of_engine) = match &seen[..] {
         [Some(of_guest), Some(of_engine)] if !of_guest.is_empty() => (of_guest.clone(), of_engine.clone()),

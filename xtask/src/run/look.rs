@@ -7,7 +7,7 @@ use nix::poll::{PollTimeout, poll};
 
 use super::cell::{CellRun, Hosts, Stop, host};
 use super::shortcut;
-use crate::engine::WORK_FOLDER;
+use crate::engine;
 use crate::guest::{Batch, CUT};
 use crate::host::Host;
 use crate::model::{Command, Event, Exit, Expectation, Observation, PEER, Place, Role, Shortcut, Verb, View};
@@ -30,10 +30,7 @@ pub(super) fn observe(run: &CellRun<'_>, hosts: &mut Hosts, step: usize, place: 
     let mut eye = Eye { run, host, step, role: place.on };
     let mut outputs = look.outputs;
     if run.story.settings.publish.is_some() {
-        let path = format!("{WORK_FOLDER}/{}", PEER.file);
-        let line = format!("[ ! -e {0} ] || cat {0}", PEER.file);
-        let view = View::of(Command::new(line)).or(Shortcut::File { path, may_lack: true });
-        outputs.push((PEER.file.to_owned(), view));
+        outputs.push((PEER.file.to_owned(), engine::file(PEER.file, true)));
     }
     let stat = View::of(Command::new(PROCESSES)).or(Shortcut::Processes);
     let inside = View::of(Command::new(INSIDE)).or(Shortcut::Namespaces);

@@ -154,14 +154,7 @@ mod tests {
     }
 
     fn cell(scenario: &str, repeat: u32) -> PlannedCell {
-        let word = str::to_owned;
-        let host = HostAsk {
-            kernel: word("6.12"),
-            userland: word("trixie"),
-            criu: word("4.3"),
-            engine: word("criu"),
-            cpu: word("max"),
-        };
+        let host = HostAsk { criu: "4.3".to_owned(), ..HostAsk::sample() };
         PlannedCell::new(scenario, &host, None, repeat)
     }
 

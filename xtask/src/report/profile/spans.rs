@@ -175,13 +175,7 @@ pub(super) mod tests {
     use crate::model::{Exit, Finished, GuestFacts, HostAsk, Role};
 
     pub(crate) fn cell(scenario: &str, opened: u64) -> CellProfile {
-        let host = HostAsk {
-            kernel: "6.12".into(),
-            userland: "trixie".into(),
-            criu: "4.1.1".into(),
-            engine: "criu".into(),
-            cpu: "max".into(),
-        };
+        let host = HostAsk::sample();
         let cell = CellId::new(scenario, &host, 1);
         let id = || cell.clone();
         let command = |line: &str, millis| Event::CommandEnded {
