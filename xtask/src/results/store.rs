@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -37,15 +38,16 @@ struct Kept {
 /// A result that was found.
 #[derive(Debug)]
 pub struct Found {
-    folder: PathBuf,
+    /// The folder itself, whatever another run lays under its name meanwhile.
+    folder: File,
     kept: Kept,
 }
 
 impl Store<'_> {
     /// The result under that key, if there is one that can be read.
     pub fn find(&self, key: &str) -> Option<Found> {
-        let folder = self.0.find(KIND, key)?;
-        let kept = serde_json::from_slice(&fs::read(folder.join(RESULT)).ok()?).ok()?;
+        let folder = File::open(self.0.find(KIND, key)?).ok()?;
+        let kept = serde_json::from_slice(&fs::read(within(&folder, RESULT)).ok()?).ok()?;
         Some(Found { folder, kept })
     }
 
@@ -80,6 +82,20 @@ impl Store<'_> {
         result.write_all(&serde_json::to_vec(&kept)?)?;
         result.sync_all()?;
         self.0.take_over(KIND, key, &folder).map_err(io::Error::other)
+    }
+
+    /// Keeps with a result what `by` makes of it, in place of what others made of it.
+    ///
+    /// # Errors
+    /// When the file system refuses; what was kept stays then.
+    pub fn judged_anew(&self, found: &Found, by: &str, outcome: &Outcome) -> io::Result<()> {
+        let Kept { started, seconds, .. } = &found.kept;
+        let kept =
+            Kept { by: by.to_owned(), started: started.clone(), seconds: *seconds, outcome: outcome.clone() };
+        let scratch = self.0.scratch().map_err(io::Error::other)?;
+        let result = scratch.path().join(RESULT);
+        fs::write(&result, serde_json::to_vec(&kept)?)?;
+        fs::rename(&result, within(&found.folder, RESULT))
     }
 
     /// Removes what is kept under that key.
@@ -122,10 +138,15 @@ impl Found {
     pub fn lay(&self, paths: &Paths, cell: &CellId) -> io::Result<()> {
         let folder = record::room_for(paths, cell)?;
         for name in [RECORD, LOGS] {
-            link(&self.folder.join(name), &folder.join(name))?;
+            link(&within(&self.folder, name), &folder.join(name))?;
         }
         Ok(())
     }
+}
+
+/// That file in an open folder.
+fn within(folder: &File, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
 }
 
 /// We never write to either of the two again: a second name costs nothing, and outlives the first.
@@ -170,15 +191,22 @@ mod tests {
         // The newer one stands in its place.
         store.put("k", &run(top.path(), "two", "second"), at, "judge", &outcome).unwrap();
 
-        let found = store.find("k").unwrap();
+        let mut found = store.find("k").unwrap();
         assert_eq!((found.started(), found.outcome("judge")), (at, Some(&outcome)));
         assert_eq!(found.outcome("another judge"), None);
+        store.judged_anew(&found, "another judge", &outcome).unwrap();
+        let older = std::mem::replace(&mut found, store.find("k").unwrap());
+        assert_eq!((found.started(), found.outcome("another judge")), (at, Some(&outcome)));
+        store.put("k", &run(top.path(), "three", "third"), at, "judge", &outcome).unwrap();
+        store.judged_anew(&older, "another judge", &outcome).unwrap_err();
+        let found = store.find("k").unwrap();
+        assert_eq!(found.outcome("judge"), Some(&outcome), "the newest stands");
         let other = RunFolder::create(&top.path().join("other")).unwrap();
         found.lay(&other, &outcome.cell.id).unwrap();
-        assert_eq!(fs::read_to_string(other.cell_record(&outcome.cell.id)).unwrap(), "record of two");
+        assert_eq!(fs::read_to_string(other.cell_record(&outcome.cell.id)).unwrap(), "record of three");
         let unpacked = top.path().join("unpacked");
         record::unpack(&other.cell_logs(&outcome.cell.id), &unpacked).unwrap();
-        assert_eq!(fs::read_to_string(unpacked.join("story.log")).unwrap(), "second");
+        assert_eq!(fs::read_to_string(unpacked.join("story.log")).unwrap(), "third");
 
         store.trim().unwrap();
         store.forget("k").unwrap();

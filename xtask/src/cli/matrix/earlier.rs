@@ -147,7 +147,7 @@ impl<'a> Earlier<'a> {
         }
         let drop_logs = self.plan.passing_logs == PassingLogs::Drop;
         let laid = found.lay(folder, &cell.id).ok().and_then(|()| {
-            let outcome = self.as_laid(cell, found, folder, rules, known)?;
+            let outcome = self.as_laid(cell, found, folder, rules, (known, by))?;
             if drop_logs && outcome.verdict.kind == Kind::Pass {
                 std::fs::remove_file(folder.cell_logs(&cell.id)).ok()?;
             }
@@ -167,7 +167,7 @@ impl<'a> Earlier<'a> {
         found: &Found,
         folder: &Paths,
         rules: &Rules,
-        known: Option<Outcome>,
+        (known, by): (Option<Outcome>, &str),
     ) -> Option<Outcome> {
         let logs = folder.cell_logs(&cell.id);
         // What is not as expected is looked at; that of other cells stays in one file.
@@ -175,7 +175,12 @@ impl<'a> Earlier<'a> {
             record::unpack(&logs, &folder.cell(&cell.id))?;
             std::fs::remove_file(&logs)
         };
-        let Some(outcome) = known else { return self.judged_anew(cell, found, folder, rules, &lay_logs) };
+        let Some(outcome) = known else {
+            let outcome = self.judged_anew(cell, found, folder, rules, &lay_logs)?;
+            // Else it is judged again the next time, too.
+            let _judged_again = self.store.judged_anew(found, by, &outcome);
+            return Some(outcome);
+        };
         if !outcome.verdict.kind.is_expected() {
             lay_logs().ok()?;
         }
