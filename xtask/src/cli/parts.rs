@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use crate::engine;
 use crate::host::Stack;
-use crate::install::{self, Criu, Engine, InstallError, Kernel, Lock, Userland, Workshop, engine_key};
+use crate::install::{self, Criu, Engine, InstallError, Kernel, Lock, Part, Userland, Workshop, engine_key};
 use crate::interrupt;
 use crate::model::HostAsk;
 
 /// All parts that were asked for so far.
 pub(super) struct Parts<'a> {
     lock: &'a Lock,
-    workshop: Workshop<'a>,
+    pub(super) workshop: Workshop<'a>,
     agent: PathBuf,
     /// With initrd and the image of the modules.
     kernels: Made<(Kernel, PathBuf, PathBuf)>,
@@ -29,6 +29,25 @@ impl<'a> Parts<'a> {
         let (kernels, userlands) = (BTreeMap::new(), BTreeMap::new());
         let (crius, engines) = (BTreeMap::new(), BTreeMap::new());
         Self { lock, workshop, agent, kernels, userlands, crius, engines }
+    }
+
+    /// The parts of these hosts as the lock has them, each once, in the order in which they are made.
+    pub(super) fn of<'h>(&self, hosts: impl IntoIterator<Item = &'h HostAsk>) -> Vec<Part<'a>> {
+        let mut parts = Vec::new();
+        for host in hosts {
+            let all = [
+                self.lock.kernels.get(&host.kernel).map(Part::Kernel),
+                self.lock.userlands.get(&host.userland).map(Part::Userland),
+                self.lock.crius.get(&host.criu).map(Part::Criu),
+                self.lock.engines.get(&engine_key(&host.engine, &host.userland)).map(Part::Engine),
+            ];
+            for part in all.into_iter().flatten() {
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+        }
+        parts
     }
 
     /// A host's files, and why nothing can be asked of it all the same. What comes behind a part that cannot be had

@@ -10,7 +10,7 @@ use super::parts::Parts;
 use super::places;
 use crate::engine;
 use crate::host::{Accelerator, Qemu, QemuProgram, Shelf, Stack, probe};
-use crate::install::{self, Asks, Cache, EngineAsk, Lock, Workshop};
+use crate::install::{self, Asks, Cache, EngineAsk, Lock, Part, Workshop};
 use crate::model::{HostAsk, WORKLOADS, Workload};
 use crate::plan::{Plan, PlannedCell};
 
@@ -125,7 +125,12 @@ pub(super) struct Builder<'a> {
     unfit: Shelf<String>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    /// What can be fetched for these hosts, the first that is built at the beginning.
+    pub(super) fn ahead<'h>(&self, hosts: impl IntoIterator<Item = &'h HostAsk>) -> Ahead<'a> {
+        Ahead { parts: self.parts.of(hosts), workshop: self.parts.workshop }
+    }
+
     /// Puts the stacks of these hosts, or why they cannot be had, onto the shelves.
     pub(super) fn build<'h>(&mut self, hosts: impl IntoIterator<Item = &'h HostAsk>) {
         for host in hosts {
@@ -135,6 +140,19 @@ impl Builder<'_> {
             }
             self.stacks.put(host, stack.map(|(stack, _)| stack));
         }
+    }
+}
+
+/// Fetches what stacks need that are to be built.
+pub(super) struct Ahead<'a> {
+    parts: Vec<Part<'a>>,
+    workshop: Workshop<'a>,
+}
+
+impl Ahead<'_> {
+    /// Fetches it all, for as long as `goes_on`.
+    pub(super) fn fetch(&self, goes_on: &dyn Fn() -> bool) {
+        self.workshop.fetch_ahead(&self.parts, goes_on);
     }
 }
 

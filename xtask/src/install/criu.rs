@@ -17,6 +17,8 @@ use crate::install::workshop::Workshop;
 use crate::model::Libc;
 use crate::process;
 
+/// The kind of entry that it is in the cache.
+pub(super) const KIND: &str = "criu";
 /// Change it when an image comes to look different.
 const RECIPE: &str = "criu 2";
 /// Where a guest has its libraries.
@@ -37,6 +39,17 @@ pub struct Criu {
     pub needs_glibc: Option<String>,
 }
 
+impl LockedCriu {
+    /// The key of what is made of it.
+    pub(super) fn key(&self) -> String {
+        let of = match self {
+            Self::Debian { packages, .. } => deb::packages_key(RECIPE, packages),
+            Self::Own { sha256, .. } => sha256.clone(),
+        };
+        cache::key([RECIPE.to_owned(), self.libc().to_string(), of])
+    }
+}
+
 impl Workshop<'_> {
     /// Makes that CRIU ready for guests.
     ///
@@ -44,15 +57,7 @@ impl Workshop<'_> {
     /// When a package cannot be had, or a library that it needs is missing.
     pub fn criu(&self, locked: &LockedCriu) -> Result<Criu, InstallError> {
         let libc = locked.libc();
-        let key = match locked {
-            LockedCriu::Debian { packages, .. } => {
-                cache::key([RECIPE.to_owned(), libc.to_string(), deb::packages_key(RECIPE, packages)])
-            }
-            LockedCriu::Own { sha256, .. } => {
-                cache::key([RECIPE.to_owned(), libc.to_string(), sha256.clone()])
-            }
-        };
-        let dir = self.built("criu", &key, |dir| {
+        let dir = self.built(KIND, &locked.key(), |dir| {
             let tree = dir.join("tree");
             let files = match locked {
                 LockedCriu::Debian { packages, .. } => self.take_debian(packages, libc, &tree)?,

@@ -19,6 +19,8 @@ use crate::install::relocate;
 use crate::install::workshop::Workshop;
 use crate::model::Libc;
 
+/// The kind of entry that it is in the cache.
+pub(super) const KIND: &str = "engine";
 /// Change it when an image comes to look different.
 const RECIPE: &str = "engine 2";
 /// Where a guest has the private libraries.
@@ -42,15 +44,21 @@ pub struct Engine {
     pub package: String,
 }
 
+impl LockedEngine {
+    /// The key of what is made of it.
+    pub(super) fn key(&self) -> String {
+        let Self { packages, take, opened, .. } = self;
+        cache::key([deb::packages_key(RECIPE, packages), take.join(" "), opened.join(" ")])
+    }
+}
+
 impl Workshop<'_> {
     /// Makes that engine ready for guests.
     ///
     /// # Errors
     /// When a package cannot be had, or a library that a program names is in none of them.
     pub fn engine(&self, locked: &LockedEngine) -> Result<Engine, InstallError> {
-        let parts =
-            [deb::packages_key(RECIPE, &locked.packages), locked.take.join(" "), locked.opened.join(" ")];
-        let dir = self.built("engine", &cache::key(parts), |dir| {
+        let dir = self.built(KIND, &locked.key(), |dir| {
             self.say(format!(
                 "building {} {}",
                 locked.take.first().map_or("", String::as_str),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use debversion::Version;
 
@@ -18,6 +19,8 @@ use crate::process::{self, ProcessError};
 const APT_HELPER: &str = "/usr/lib/apt/apt-helper";
 /// Downloads side by side.
 const LANES: usize = 3;
+/// Held while packages are fetched.
+static FETCHING: Mutex<()> = Mutex::new(());
 
 /// What a run would download.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +72,12 @@ impl Workshop<'_> {
         let Some(first) = missing.first() else { return Ok(()) };
         if self.offline {
             return Err(InstallError::Offline { what: first.to_string() });
+        }
+        // Who fetches ahead may be at the same ones.
+        let _alone = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = self.missing(packages);
+        if missing.is_empty() {
+            return Ok(());
         }
         let bytes: u64 = missing.iter().map(|package| package.size).sum();
         self.say(format!("downloading {} packages, {} MiB", missing.len(), bytes.div_ceil(1 << 20)));

@@ -12,6 +12,8 @@ use crate::install::vmlinux;
 use crate::install::workshop::Workshop;
 use crate::process;
 
+/// The kind of entry that it is in the cache.
+pub(super) const KIND: &str = "kernel";
 /// Change it when a built kernel comes to look different.
 const RECIPE: &str = "kernel 1";
 
@@ -30,6 +32,16 @@ pub struct Kernel {
     pub(crate) key: String,
 }
 
+impl LockedKernel {
+    /// The key of what is made of it.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Debian { packages, .. } => deb::packages_key(RECIPE, packages),
+            Self::Own { sha256, modules_sha256, .. } => cache::key([RECIPE, sha256, modules_sha256]),
+        }
+    }
+}
+
 impl Workshop<'_> {
     /// Makes that kernel ready to boot.
     ///
@@ -37,11 +49,8 @@ impl Workshop<'_> {
     /// When a package cannot be had, or holds no kernel.
     pub fn kernel(&self, locked: &LockedKernel) -> Result<Kernel, InstallError> {
         let release = locked.release().to_owned();
-        let key = match locked {
-            LockedKernel::Debian { packages, .. } => deb::packages_key(RECIPE, packages),
-            LockedKernel::Own { sha256, modules_sha256, .. } => cache::key([RECIPE, sha256, modules_sha256]),
-        };
-        let dir = self.built("kernel", &key, |dir| match locked {
+        let key = locked.key();
+        let dir = self.built(KIND, &key, |dir| match locked {
             LockedKernel::Debian { packages, .. } => {
                 let root = dir.join("unpacked");
                 self.unpack(packages, &root)?;

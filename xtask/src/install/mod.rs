@@ -4,6 +4,7 @@
 //! Nothing here knows scenarios, cells or guests.
 
 mod agent;
+mod ahead;
 mod apt;
 mod available;
 mod cache;
@@ -44,6 +45,7 @@ mod workloads;
 mod workshop;
 
 pub use agent::agent;
+pub use ahead::Part;
 pub use available::{
     Available, AvailableCriu, AvailableEngine, AvailableKernel, AvailableUserland, Incomplete, available,
 };

@@ -20,6 +20,8 @@ use crate::install::package::Package;
 use crate::install::workshop::Workshop;
 use crate::process;
 
+/// The kind of entry that it is in the cache.
+pub(super) const KIND: &str = "userland";
 /// Change it when an image comes to look different.
 const RECIPE: &str = "userland 3";
 /// Room for what a scenario writes, in MiB. The file is sparse.
@@ -46,17 +48,23 @@ pub struct Userland {
     pub glibc: Option<String>,
 }
 
+impl LockedUserland {
+    /// The key of what is made of it.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Debian { packages, .. } => deb::packages_key(RECIPE, packages),
+            Self::Own { sha256, .. } => cache::key([RECIPE, sha256]),
+        }
+    }
+}
+
 impl Workshop<'_> {
     /// Makes that userland.
     ///
     /// # Errors
     /// When a package cannot be had, user namespaces are off, or the user's tar is no root file system.
     pub fn userland(&self, locked: &LockedUserland) -> Result<Userland, InstallError> {
-        let key = match locked {
-            LockedUserland::Debian { packages, .. } => deb::packages_key(RECIPE, packages),
-            LockedUserland::Own { sha256, .. } => cache::key([RECIPE, sha256]),
-        };
-        let dir = self.built("userland", &key, |dir| match locked {
+        let dir = self.built(KIND, &locked.key(), |dir| match locked {
             LockedUserland::Debian { suite, packages } => self.bootstrap(suite, packages, dir),
             LockedUserland::Own { tar, .. } => self.take_tar(tar, dir),
         })?;

@@ -10,6 +10,7 @@ use crate::install::lock::{Lock, Tools};
 const FULL_MIB: u64 = 32;
 
 /// Builds what a lock names. Its methods are in the modules of the things that they build.
+#[derive(Clone, Copy)]
 pub struct Workshop<'a> {
     /// Where packages and results are kept.
     pub cache: &'a Cache,

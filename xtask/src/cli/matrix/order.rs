@@ -1,10 +1,12 @@
 //! In which order a run's cells are played, how many at a time, and how long that is expected to take.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::durations::Durations;
 use crate::cli::stacks::Builder;
+use crate::interrupt;
 use crate::model::HostAsk;
 use crate::plan::{Plan, PlannedCell};
 use crate::report::Expected;
@@ -57,13 +59,20 @@ impl<'a> Order<'a> {
         self.schedule.wanted().into_iter().flatten().copied()
     }
 
-    /// Plays them all, while the builder, where there is one, makes their stacks. `play` gets the index of a cell.
+    /// Plays them all, while the builder, where there is one, makes their stacks, and what it needs next is fetched. `play` gets the index of a cell.
     pub(super) fn play(self, builder: Option<Builder<'_>>, play: &(dyn Fn(usize) -> ControlFlow<()> + Sync)) {
+        let ahead = builder.as_ref().map(|builder| builder.ahead(self.hosts()));
         let Self { schedule, jobs, .. } = self;
-        match builder {
-            Some(mut builder) => {
+        match builder.zip(ahead) {
+            Some((mut builder, ahead)) => {
+                let playing = AtomicBool::new(true);
+                let goes_on = || playing.load(Ordering::Relaxed) && !interrupt::happened();
                 let build = |stack: &Vec<&HostAsk>| builder.build(stack.iter().copied());
-                run::play_scheduled(schedule, jobs, build, play);
+                thread::scope(|scope| {
+                    scope.spawn(|| ahead.fetch(&goes_on));
+                    run::play_scheduled(schedule, jobs, build, play);
+                    playing.store(false, Ordering::Relaxed);
+                });
             }
             None => run::play_scheduled(schedule.all_ready(), jobs, |_| {}, play),
         }
