@@ -1,11 +1,11 @@
 //! From a scenario as written to a story as played: once, in one direction, with a caret at whatever is wrong.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
 
 use super::Story;
+use super::checkpoints::Checkpoints;
 use super::file::{ScenarioFile, StepTable};
 use super::fitting::only_fitting_words;
 use super::hanging::Hanging;
@@ -13,7 +13,7 @@ use super::whole::{flavored, tell_by_which_way, tell_what_is_carried};
 use super::words::{Lowered, features, quoted, unproven, verbs};
 use crate::known_bug::KnownBugTable;
 use crate::model::{Expectation, Role, Step, Verb};
-use crate::toml_file::{FileError, Source};
+use crate::toml_file::Source;
 
 /// Lowers a file. `workloads` are the names that `start` may give.
 ///
@@ -61,7 +61,7 @@ struct Scene<'a> {
     source: &'a Source,
     workloads: &'a [&'a str],
     workload: Option<String>,
-    checkpoints: BTreeMap<String, Checkpoint>,
+    checkpoints: Checkpoints<'a>,
     /// Whether there is a second host: the first transfer makes one.
     moved: bool,
     /// The last restore that nobody has looked at, and where it happened.
@@ -76,21 +76,13 @@ struct Scene<'a> {
     connected: bool,
 }
 
-/// What is known of a checkpoint.
-struct Checkpoint {
-    /// A pre-dump cannot be restored.
-    restorable: bool,
-    /// The hosts that have its images.
-    on: Vec<Role>,
-}
-
 impl<'a> Scene<'a> {
     fn new(source: &'a Source, workloads: &'a [&'a str], publishes: bool) -> Self {
         Self {
             source,
             workloads,
             workload: None,
-            checkpoints: BTreeMap::new(),
+            checkpoints: Checkpoints::new(source),
             moved: false,
             unseen: None,
             looked: false,
@@ -166,12 +158,12 @@ impl<'a> Scene<'a> {
             return Ok(Verb::Ticks(*ticks.get_ref()));
         }
         if let Some(name) = &step.pre_dump {
-            let parent = self.parent(step)?;
-            return Ok(Verb::PreDump { to: self.new_checkpoint(name, false, on)?, parent });
+            let parent = self.checkpoints.parent(step.parent.as_ref())?;
+            return Ok(Verb::PreDump { to: self.checkpoints.add(name, false, on)?, parent });
         }
         if let Some(name) = &step.dump {
-            let parent = self.parent(step)?;
-            let to = if refused { name.get_ref().clone() } else { self.new_checkpoint(name, true, on)? };
+            let parent = self.checkpoints.parent(step.parent.as_ref())?;
+            let to = if refused { name.get_ref().clone() } else { self.checkpoints.add(name, true, on)? };
             let (leave_running, dir) = (yes(&step.leave_running), yes(&step.dir));
             return Ok(Verb::Dump { to, parent, leave_running, dir, carried: false });
         }
@@ -203,9 +195,7 @@ impl<'a> Scene<'a> {
             return Ok(Verb::Exec(line.get_ref().clone()));
         }
         if let Some(name) = &step.forget {
-            let word = self.restorable(name, on)?;
-            self.checkpoints.remove(&word);
-            return Ok(Verb::Forget(word));
+            return self.checkpoints.forget(name, on).map(Verb::Forget);
         }
         if let Some(names) = &step.checkpoints {
             self.looked = true;
@@ -215,7 +205,9 @@ impl<'a> Scene<'a> {
             return Ok(Verb::StopDaemon(*which.get_ref()));
         }
         if let Some(name) = &step.transfer {
-            return self.transfer(name);
+            let checkpoint = self.checkpoints.transfer(name)?;
+            self.moved = true;
+            return Ok(Verb::Transfer { checkpoint });
         }
         if let Some(sync) = &step.sync {
             return if *sync.get_ref() {
@@ -225,16 +217,17 @@ impl<'a> Scene<'a> {
             };
         }
         if let Some(name) = &step.periodic {
-            return Ok(Verb::Periodic { to: self.new_checkpoint(name, true, on)? });
+            return Ok(Verb::Periodic { to: self.checkpoints.add(name, true, on)? });
         }
         if let Some(series) = &step.newest {
-            return self.restorable(series, on).map(Verb::Newest);
+            return self.checkpoints.restorable(series, on).map(Verb::Newest);
         }
         if step.power_cut.is_some() {
             if let Some((unseen, _)) = self.unseen.take() {
                 return Err(unproven(self.source, unseen));
             }
-            let amid = step.amid.as_ref().map(|series| self.restorable(series, on)).transpose()?;
+            let amid =
+                step.amid.as_ref().map(|series| self.checkpoints.restorable(series, on)).transpose()?;
             return Ok(Verb::PowerCut { amid });
         }
         let expectation = step.expect.as_ref().map_or(Expectation::Gone, |expect| *expect.get_ref());
@@ -329,19 +322,6 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn transfer(&mut self, name: &Spanned<String>) -> Lowered<Verb> {
-        // A pre-dump is of use over there to what builds on it.
-        let checkpoint = match self.checkpoints.get(name.get_ref()) {
-            Some(known) if !known.restorable && known.on.contains(&Role::Source) => name.get_ref().clone(),
-            _ => self.restorable(name, Role::Source)?,
-        };
-        self.moved = true;
-        if let Some(known) = self.checkpoints.get_mut(&checkpoint) {
-            known.on.push(Role::Destination);
-        }
-        Ok(Verb::Transfer { checkpoint })
-    }
-
     fn restore(
         &mut self,
         name: &Spanned<String>,
@@ -349,7 +329,7 @@ impl<'a> Scene<'a> {
         on: Role,
         refused: bool,
     ) -> Lowered<Verb> {
-        let from = self.restorable(name, on)?;
+        let from = self.checkpoints.restorable(name, on)?;
         let dir = step.dir.as_ref().is_some_and(|dir| *dir.get_ref());
         let mut fresh = false;
         if let Some(container) = &step.container {
@@ -365,62 +345,6 @@ impl<'a> Scene<'a> {
             return Err(unproven(self.source, unseen));
         }
         Ok(Verb::Restore { from, dir, fresh })
-    }
-
-    fn new_checkpoint(&mut self, name: &Spanned<String>, restorable: bool, on: Role) -> Lowered<String> {
-        let word = name.get_ref();
-        if word.is_empty() || !word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err(self
-                .source
-                .wrong(name.span(), "a checkpoint's name is made of letters, digits and `-`"));
-        }
-        if self.checkpoints.insert(word.clone(), Checkpoint { restorable, on: vec![on] }).is_some() {
-            return Err(self.source.wrong(name.span(), format!("there is a checkpoint `{word}` already")));
-        }
-        Ok(word.clone())
-    }
-
-    fn parent(&self, step: &StepTable) -> Lowered<Option<String>> {
-        let Some(parent) = &step.parent else { return Ok(None) };
-        match self.checkpoints.get(parent.get_ref()) {
-            Some(Checkpoint { restorable: false, .. }) => Ok(Some(parent.get_ref().clone())),
-            Some(_) => Err(self.source.wrong(parent.span(), "a dump is no parent: only a pre-dump is")),
-            None => Err(self.no_checkpoint(parent, false)),
-        }
-    }
-
-    /// The checkpoint of that name, where its images are on that host.
-    fn restorable(&self, name: &Spanned<String>, on: Role) -> Lowered<String> {
-        let word = name.get_ref();
-        match self.checkpoints.get(word) {
-            Some(checkpoint) if !checkpoint.restorable => {
-                Err(self.source.wrong(name.span(), "a pre-dump cannot be restored: dump first"))
-            }
-            Some(checkpoint) if checkpoint.on.contains(&on) => Ok(word.clone()),
-            Some(_) => {
-                let error =
-                    self.source.wrong(name.span(), format!("`{word}` is not on the {} yet", on.name()));
-                Err(match on {
-                    Role::Destination => error.help(format!("put `transfer = \"{word}\"` before it")),
-                    Role::Source => {
-                        error.help("checkpoints are carried from the source to the destination only")
-                    }
-                })
-            }
-            None => Err(self.no_checkpoint(name, true)),
-        }
-    }
-
-    fn no_checkpoint(&self, name: &Spanned<String>, restorable: bool) -> Box<FileError> {
-        let fitting: Vec<_> = self
-            .checkpoints
-            .iter()
-            .filter(|(_, it)| it.restorable == restorable)
-            .map(|(name, _)| name)
-            .collect();
-        let error =
-            self.source.wrong(name.span(), format!("no checkpoint `{}` at this point", name.get_ref()));
-        if fitting.is_empty() { error } else { error.help(format!("there is {}", quoted(fitting.iter()))) }
     }
 
     fn opts(&self, step: &StepTable) -> Lowered<Vec<String>> {

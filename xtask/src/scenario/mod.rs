@@ -1,5 +1,6 @@
 //! Scenario files: what a person writes, what may be wrong with it, and what it means.
 
+mod checkpoints;
 mod file;
 mod fitting;
 mod hanging;
