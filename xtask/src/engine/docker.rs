@@ -51,11 +51,12 @@ impl Engine for Docker {
                 "mkdir -p logs /etc/criu && echo \"log-file $PWD/logs/criu.log\" >{CRIU_CONF}"
             )),
             Command::new("setsid dockerd </dev/null >dockerd.log 2>&1 &"),
-            Command::new(
-                "deadline=$(($(cut -d. -f1 /proc/uptime) + 90)); until docker info >docker-info 2>&1; do \
-                 [ \"$(cut -d. -f1 /proc/uptime)\" -lt $deadline ] || { tail -n 5 dockerd.log >&2; exit 1; }; \
-                 sleep 0.1; done",
-            )
+            // Its socket first: each try of the client takes time from a daemon that is still starting.
+            Command::new(format!(
+                "deadline=$(($(cut -d. -f1 /proc/uptime) + 90)); until [ -S {SOCKET} ] && docker info >docker-info 2>&1; \
+                 do [ \"$(cut -d. -f1 /proc/uptime)\" -lt $deadline ] || {{ tail -n 5 dockerd.log >&2; exit 1; }}; \
+                 sleep 0.1; done"
+            ))
             .within(120),
         ]
     }

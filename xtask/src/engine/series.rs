@@ -22,7 +22,8 @@ pub(super) fn lower(
         // Two whole ones: so the first that is cut short is never the only one.
         Verb::Periodic { to } => format!(
             "setsid sh ./periodic.sh run {to} {}{streams} </dev/null >{to}.log 2>&1 & \
-             until [ -e images/{to}.2 ]; do kill -0 $! || {{ cat {to}.log >&2; exit 1; }}; sleep 0.1; done",
+             until [ -e images/{to}.2 ]; do kill -0 $! 2>/dev/null || \
+             {{ grep -hs 'Error (' images/{to}.*.new/dump.log >&2; cat {to}.log >&2; exit 1; }}; sleep 0.1; done",
             quoted(dump)
         ),
         Verb::Newest(series) => format!("sh ./periodic.sh newest {series}"),

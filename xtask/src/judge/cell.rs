@@ -5,7 +5,7 @@ use super::measured::{measured, moved};
 use super::repeats::told;
 use super::verdict::{Kind, Verdict};
 use super::{continues, copies, fresh, gone, paused, peer, removed, running, unchanged};
-use crate::model::{Exit, Expectation, Hang, Stage, Verb, Workload};
+use crate::model::{Exit, Expectation, Hang, Stage, Verb, Workload, criu_log};
 use crate::record::{CellRecord, CommandRecord, StepRecord};
 use crate::scenario::Story;
 
@@ -47,9 +47,11 @@ pub fn judge(story: &Story, record: &CellRecord) -> Verdict {
     for step in &record.steps {
         if let Some(failed) = failed_command(step) {
             let reason = why(failed);
-            // Neither the workload's start nor a copy of files nor a power cut is CRIU's doing.
+            // Neither the workload's start nor a copy of files nor what brings a disaster about is CRIU's doing.
             let told = step.index.checked_sub(1).and_then(|index| story.steps.get(index));
-            let cuts = told.is_some_and(|told| matches!(told.verb, Verb::PowerCut { .. }));
+            let disaster =
+                |verb: &Verb| matches!(verb, Verb::PowerCut { .. } | Verb::StopDaemon(_) | Verb::Sync);
+            let cuts = told.is_some_and(|told| disaster(&told.verb));
             if matches!(step.stage, Stage::Start | Stage::Transfer) || cuts {
                 return broken(format!("{}: {reason}: {}", step.text, failed.finished.stderr.trim()));
             }
@@ -213,20 +215,15 @@ fn in_words(exit: Exit) -> String {
     }
 }
 
-/// The first line that says `Error` in the logs that the step left, or else the first that the command printed.
+/// The first telling error in the logs that the step left, or else among what the command printed, or else the first
+/// line of that. What only stood by, the server of pages, has less to say than who dumped or restored.
 fn first_error(record: &CellRecord, step: &StepRecord, failed: &CommandRecord) -> Option<String> {
     let folder = format!("{:02}-", step.index);
-    record
-        .files
-        .iter()
-        .filter(|file| file.name.starts_with(&folder))
-        .find_map(|file| file.error.clone())
-        .or_else(|| {
-            failed
-                .finished
-                .stderr
-                .lines()
-                .find(|line| !line.trim().is_empty())
-                .map(|line| line.trim().to_owned())
-        })
+    let of_step = record.files.iter().filter(|file| file.name.starts_with(&folder));
+    let (aside, own): (Vec<_>, Vec<_>) = of_step
+        .partition(|file| ["lazy-pages.log", "page-server.log"].iter().any(|it| file.name.ends_with(it)));
+    let stderr = &failed.finished.stderr;
+    criu_log::first_telling(own.into_iter().chain(aside).filter_map(|file| file.error.clone()))
+        .or_else(|| criu_log::first_error(stderr.lines()))
+        .or_else(|| stderr.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned))
 }

@@ -26,7 +26,7 @@ pub fn of_repeats(verdicts: &[Verdict]) -> Option<Verdict> {
         let reason = samples.iter().map(|(what, numbers)| told(what, numbers)).collect::<Vec<_>>().join("; ");
         return Some(Verdict { seconds, reason, samples, ..first.clone() });
     }
-    let telling = of(Kind::Fail).next().or_else(|| of(Kind::Broken).next()).unwrap_or(first);
+    let telling = failed.first().copied().or_else(|| of(Kind::Broken).next()).unwrap_or(first);
     Some(Verdict { seconds, ..telling.clone() })
 }
 
@@ -73,6 +73,7 @@ mod tests {
     #[case(&[Kind::KnownBug, Kind::KnownBug], Some(Kind::KnownBug))]
     #[case(&[Kind::KnownBug, Kind::Fail], Some(Kind::Fail))]
     #[case(&[Kind::KnownBug, Kind::Fixed], Some(Kind::Flaky))]
+    #[case(&[Kind::KnownBug, Kind::Broken], Some(Kind::KnownBug))]
     #[case(&[Kind::Fixed, Kind::Broken], Some(Kind::Broken))]
     fn of(#[case] kinds: &[Kind], #[case] expected: Option<Kind>) {
         let verdicts: Vec<_> = kinds.iter().copied().map(verdict).collect();

@@ -261,12 +261,49 @@ fn a_failed_dump_is_a_fail_at_its_stage_with_the_first_error() {
     let plain = verdict(&past);
     assert_eq!((plain.kind, plain.stage), (Kind::Fail, Some(Stage::Dump)));
     assert_eq!(plain.first_error.as_deref(), Some("criu: no"));
+    let printed = "exec\nError (criu/util.c:642): exited, status=1\nError (criu/vdso.c:381): vdso\n";
+    let printed = dumped(&mut Program::new()).command(Exit::Status(1), printed);
+    assert_eq!(verdict(&printed).first_error.as_deref(), Some("Error (criu/vdso.c:381): vdso"));
     past.record.files.push(crate::record::KeptFile {
         name: "03-dump/dump.log".to_owned(),
         bytes: 9,
         error: Some("Error (criu/mem.c:1): why".to_owned()),
     });
     assert_eq!(verdict(&past).first_error.as_deref(), Some("Error (criu/mem.c:1): why"));
+}
+
+/// The log that stood by comes after the one of who did it, as their names do not.
+#[test]
+fn who_restored_says_more_than_the_server_of_its_pages() {
+    let kept = |name: &str, error: &str| crate::record::KeptFile {
+        name: format!("03-dump/{name}"),
+        bytes: 9,
+        error: Some(error.to_owned()),
+    };
+    let mut past = dumped(&mut Program::new()).command(Exit::Status(1), "");
+    past.record.files.push(kept("lazy-pages.log", "Error (criu/uffd.c:1): broken pipe"));
+    past.record
+        .files
+        .push(kept("restore.log", "Error (criu/rlimit.c:17): rlimit: Can't setup RLIMIT_NOFILE"));
+    assert_eq!(verdict(&past).first_error.as_deref(), Some("Error (criu/uffd.c:1): broken pipe"));
+    past.record.files.push(kept("restore2/restore.log", "Error (criu/mem.c:1): why"));
+    assert_eq!(verdict(&past).first_error.as_deref(), Some("Error (criu/mem.c:1): why"));
+}
+
+#[rstest]
+#[case::engine(Verb::Unpause, Kind::Fail)]
+#[case::end(Verb::Stop, Kind::Fail)]
+#[case::world(Verb::Ticks(5), Kind::Broken)]
+#[case::peer(Verb::Connect { talks_on: false }, Kind::Broken)]
+fn before_any_dump_an_engine_can_fail_and_the_harness_breaks(#[case] verb: Verb, #[case] kind: Kind) {
+    let past = Past::new().step(Verb::Start, HERE, &Program::new().tick(3), &[321]);
+    assert_eq!(verdict(&past.step(verb, HERE, "", &[321]).command(Exit::Status(1), "no")).kind, kind);
+}
+
+#[test]
+fn what_could_not_be_written_out_is_broken_after_a_dump_too() {
+    let past = dumped(&mut Program::new()).step(Verb::Sync, HERE, "", &[]);
+    assert_eq!(verdict(&past.command(Exit::TimedOut, "")).kind, Kind::Broken);
 }
 
 #[test]

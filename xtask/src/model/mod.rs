@@ -2,6 +2,7 @@
 
 mod axes;
 mod command;
+pub mod criu_log;
 mod event;
 mod hang;
 mod observation;

@@ -13,7 +13,7 @@ use super::shortcut;
 use crate::engine;
 use crate::guest::{Batch, CUT, TransferError};
 use crate::host::Host;
-use crate::model::{Command, Event, Lost, Role, Shortcut, View};
+use crate::model::{Command, Event, Lost, Role, Shortcut, View, criu_log};
 
 /// What is kept of every guest, by the file's name.
 fn of_every_guest() -> Vec<(&'static str, View)> {
@@ -131,58 +131,25 @@ fn tell_of(run: &CellRun<'_>, name: &str) {
 }
 
 fn is_criu_log(name: &str) -> bool {
-    ["dump.log", "restore.log"].iter().any(|log| name.ends_with(log))
+    ["dump.log", "restore.log", "lazy-pages.log", "page-server.log"].iter().any(|log| name.ends_with(log))
 }
 
-/// CRIU's own mark of an error: `pr_err` prints `Error (file:line): …` behind the time and the pid.
 fn first_error(path: &Path) -> Option<String> {
     let lines = BufReader::new(File::open(path).ok()?).split(b'\n').map_while(Result::ok);
-    let errors = lines.filter_map(|line| {
-        let line = String::from_utf8_lossy(&line);
-        Some(line[line.find("Error (")?..].trim_end().to_owned())
-    });
-    telling(errors)
-}
-
-/// The first error that tells something. That a helper exited is told for every probe of a tool that is not there
-/// (`iptables`, `nft`), long before whatever went wrong: it counts only where nothing else is told.
-fn telling(mut errors: impl Iterator<Item = String>) -> Option<String> {
-    let first = errors.next()?;
-    if !is_helper_exit(&first) {
-        return Some(first);
-    }
-    Some(errors.find(|error| !is_helper_exit(error)).unwrap_or(first))
-}
-
-/// What `cr_system` of criu/util.c prints.
-fn is_helper_exit(error: &str) -> bool {
-    error.contains("(criu/util.c:") && error.contains("): exited, status=")
+    criu_log::first_error(lines.map(|line| String::from_utf8_lossy(&line).into_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
-
-    const PROBE: &str = "Error (criu/util.c:642): exited, status=1";
-    const VDSO: &str = "Error (criu/vdso.c:381): vdso: Unexpected rt vDSO area bounds";
-
-    #[rstest]
-    #[case::none(&[], None)]
-    #[case::plain(&[VDSO, PROBE], Some(VDSO))]
-    #[case::after_probes(&[PROBE, PROBE, VDSO], Some(VDSO))]
-    #[case::nothing_else(&[PROBE, PROBE], Some(PROBE))]
-    fn the_telling_error(#[case] errors: &[&str], #[case] expected: Option<&str>) {
-        assert_eq!(telling(errors.iter().map(|&error| error.to_owned())).as_deref(), expected);
-    }
 
     #[test]
     fn the_first_error_of_a_log() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dump.log");
-        std::fs::write(&path, format!("(00.01) Version: 3.17.1\n(00.02) {PROBE}\n(00.03) {VDSO}\n")).unwrap();
-        assert_eq!(first_error(&path).as_deref(), Some(VDSO));
+        let error = "Error (criu/vdso.c:381): vdso: Unexpected rt vDSO area bounds";
+        std::fs::write(&path, format!("(00.01) Version: 3.17.1\n(00.02) {error}\n")).unwrap();
+        assert_eq!(first_error(&path).as_deref(), Some(error));
         std::fs::write(&path, "(00.01) Warn  (criu/x.c:1): nothing\n").unwrap();
         assert_eq!(first_error(&path), None);
     }

@@ -42,19 +42,17 @@ impl Story {
         self.steps.iter().any(|step| step.by.is_some())
     }
 
-    /// What a failure of a step is called. What is no expectation belongs to the start until something was dumped.
+    /// What a failure of a step is called. What only the harness does belongs to the start until something was dumped;
+    /// what the engine is asked to do never does.
     pub fn stage(&self, step: usize) -> Stage {
         let verb = &self.steps[step].verb;
         let dumps = |step: &Step| {
             matches!(step.verb, Verb::PreDump { .. } | Verb::Dump { .. } | Verb::Periodic { .. })
         };
-        if !matches!(verb, Verb::Expect(_) | Verb::Restore { .. })
-            && verb.stage() == Stage::Verify
-            && !self.steps[..step].iter().any(dumps)
-        {
-            Stage::Start
-        } else {
-            verb.stage()
-        }
+        let ours = matches!(
+            verb,
+            Verb::Ticks(_) | Verb::Connect { .. } | Verb::Reach | Verb::StopDaemon(_) | Verb::Sync
+        );
+        if ours && !self.steps[..step].iter().any(dumps) { Stage::Start } else { verb.stage() }
     }
 }
