@@ -132,6 +132,14 @@ impl Case {
         }
     }
 
+    /// Whether nothing comes after that line in its log.
+    pub(super) fn is_last(&self, line: Line) -> bool {
+        !self
+            .lines
+            .iter()
+            .any(|other| other.log == line.log && other.number > line.number && other.end > other.start)
+    }
+
     pub(super) fn lines(&self) -> &[Line] {
         &self.lines
     }

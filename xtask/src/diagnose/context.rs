@@ -32,12 +32,14 @@ pub enum Fact {
     Arch,
     /// Who drives CRIU: `docker`, `podman`, `criu`, …
     Engine,
+    /// What runs a virtual machine's code: `kvm`, or `tcg`, which is QEMU's emulation.
+    Accelerator,
 }
 
 impl Fact {
     /// Whether a rule gives words for it, and not versions.
     pub(super) fn is_word(self) -> bool {
-        matches!(self, Self::Arch | Self::Engine)
+        matches!(self, Self::Arch | Self::Engine | Self::Accelerator)
     }
 }
 
@@ -54,6 +56,7 @@ impl fmt::Display for Fact {
             Self::Crun => "crun",
             Self::Arch => "architecture",
             Self::Engine => "engine",
+            Self::Accelerator => "accelerator",
         })
     }
 }

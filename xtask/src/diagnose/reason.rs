@@ -33,6 +33,12 @@ pub struct Diagnosis {
     pub headline: String,
     /// The lines that say so, three at the most.
     pub evidence: Vec<Evidence>,
+    /// Whether the same may go well the next time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sporadic: bool,
+    /// Whether it is the machine's doing, and not that of what the log is about.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub machine: bool,
     /// What must be true besides, and nobody knows: `glibc >=2.35`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assuming: Vec<String>,
@@ -144,6 +150,10 @@ impl Rulebook {
         if rule.role > Role::Symptom {
             return None;
         }
+        lines.retain(|line| !rule.last || case.is_last(*line));
+        if lines.is_empty() {
+            return None;
+        }
         let Fit::In { met, open } = context.fit(rule) else { return None };
         let any =
             |pattern: &Regex| case.lines().iter().any(|line| pattern.is_match(case.text(*line).as_bytes()));
@@ -241,12 +251,14 @@ fn same(one: &Line, other: &Line) -> bool {
 }
 
 fn diagnosis(candidate: &Candidate<'_>, case: &Case) -> Diagnosis {
-    let Rule { id, class, headline, cause, advice, references, .. } = candidate.rule;
+    let Rule { id, class, headline, sporadic, machine, cause, advice, references, .. } = candidate.rule;
     Diagnosis {
         rule: id.clone(),
         class: *class,
         confidence: candidate.confidence,
         headline: headline.clone(),
+        sporadic: *sporadic,
+        machine: *machine,
         evidence: candidate.lines.iter().take(SHOWN).map(|line| evidence(*line, case)).collect(),
         assuming: candidate.open.iter().map(|(fact, demand)| format!("{fact} {demand}")).collect(),
         cause: cause.trim().to_owned(),
@@ -269,6 +281,8 @@ fn nothing_failed(case: &Case) -> Option<Diagnosis> {
         class: Class::NONE,
         confidence: Confidence::Medium,
         headline: "CRIU says that it finished, and nothing here says otherwise".into(),
+        sporadic: false,
+        machine: false,
         evidence: vec![evidence(*last, case)],
         assuming: Vec::new(),
         cause: "Each run of CRIU in these logs ends well; warnings and errors before its end were survived."

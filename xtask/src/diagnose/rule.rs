@@ -45,6 +45,15 @@ pub struct Rule {
     /// Whether CRIU says that it finished, and yet it failed.
     #[serde(default)]
     pub silent: bool,
+    /// Whether the line must be the last one of its log: where something hung, nothing comes after it.
+    #[serde(default)]
+    pub last: bool,
+    /// Whether the same may go well the next time.
+    #[serde(default)]
+    pub sporadic: bool,
+    /// Whether it is the machine's doing: then nothing was asked of what the story is about.
+    #[serde(default)]
+    pub machine: bool,
     /// What it holds for.
     #[serde(default)]
     pub when: BTreeMap<Fact, String>,

@@ -20,10 +20,12 @@ pub struct Insight<'a> {
 }
 
 impl Insight<'_> {
-    /// What the rules make of a cell that failed, best first; empty where nobody knows. `left_out` are the steps, from
-    /// 1, that failed as the story wants them to.
-    pub(super) fn explain(&self, cell: &Cell, left_out: &[usize]) -> Vec<Diagnosis> {
-        self.rules.explain(&Case::new(logs(cell, self.folder, left_out)), &context(cell)).diagnoses
+    /// What the rules make of a cell that failed on such a machine, as guests' facts have it, best first; empty where
+    /// nobody knows. `left_out` are the steps, from 1, that failed as the story wants them to.
+    pub(super) fn explain(&self, cell: &Cell, machine: &str, left_out: &[usize]) -> Vec<Diagnosis> {
+        let accelerator = ["tcg", "kvm"].into_iter().find(|name| machine.ends_with(&format!(", {name}")));
+        let context = context(cell).with(Fact::Accelerator, accelerator.unwrap_or(""));
+        self.rules.explain(&Case::new(logs(cell, self.folder, left_out)), &context).diagnoses
     }
 }
 
@@ -151,7 +153,7 @@ mod tests {
         }
         let source = Source { path: "made.toml".into(), text: RULES.into() };
         let rules = Rulebook::of(&[source]).unwrap();
-        let found = Insight { rules: &rules, folder: folder.path() }.explain(&cell, left_out);
+        let found = Insight { rules: &rules, folder: folder.path() }.explain(&cell, "QEMU 10.0.13, tcg", left_out);
         assert_eq!(found.iter().map(|it| it.rule.as_str()).collect::<Vec<_>>(), expected);
     }
 

@@ -28,8 +28,9 @@ pub fn explained(answer: &Answer, style: &Style) -> String {
 }
 
 fn told(text: &mut String, diagnosis: &Diagnosis, style: &Style) {
-    let Diagnosis { rule, class, confidence, headline, evidence, assuming, cause, advice, references } =
-        diagnosis;
+    let Diagnosis {
+        rule, class, confidence, headline, evidence, assuming, cause, advice, references, ..
+    } = diagnosis;
     paragraph(text, headline, "", style);
     let _ = writeln!(text, "  class {class}, confidence {confidence}, rule {rule}");
     if !assuming.is_empty() {

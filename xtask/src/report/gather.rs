@@ -96,8 +96,17 @@ pub fn outcome_of(
     let diagnosis = (verdict.kind == Kind::Fail).then(|| {
         let failed = described(plan, cell, &verdict).observed(facts);
         let failed = if on_the_destination(plan, cell, &verdict) { failed.over_there() } else { failed };
-        insight.explain(&failed, &as_asked(plan, cell, &verdict))
+        let machine = facts.values().next().map_or("", |facts| &facts.machine);
+        insight.explain(&failed, machine, &as_asked(plan, cell, &verdict))
     });
+    let verdict = match diagnosis.iter().flatten().next() {
+        Some(best) if best.machine && best.assuming.is_empty() => Verdict {
+            kind: Kind::Broken,
+            reason: format!("{}: {}", best.headline, verdict.reason),
+            ..verdict
+        },
+        _ => verdict,
+    };
     // Only the best: what it may also be is no proof that it is the known one.
     let rules: Vec<&str> = diagnosis.iter().flatten().take(1).map(|it| it.rule.as_str()).collect();
     let verdict = in_light_of(&plan.known_bugs(cell, facts), verdict, &rules);

@@ -244,10 +244,11 @@ impl<'a> Earlier<'a> {
         self.store.trim()
     }
 
-    /// Whether the same inputs would come to the same. A failure that no rule explains is asked again, and so is
-    /// whatever ran into a deadline, unless the story wants it to.
+    /// Whether the same inputs would come to the same. A failure that no rule explains is asked again, one that comes
+    /// and goes is, and so is whatever ran into a deadline, unless the story wants it to.
     fn stands(&self, cell: &PlannedCell, played: &CellRecord, outcome: &Outcome) -> bool {
-        let explained = outcome.cell.diagnosis.as_ref().is_some_and(|known| !known.is_empty());
+        let best = outcome.cell.diagnosis.as_ref().and_then(|known| known.first());
+        let explained = best.is_some_and(|best| !best.sporadic);
         let says_something = match outcome.verdict.kind {
             Kind::Pass | Kind::Fixed | Kind::KnownBug => true,
             Kind::Fail => explained,
