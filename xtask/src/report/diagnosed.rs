@@ -153,7 +153,8 @@ mod tests {
         }
         let source = Source { path: "made.toml".into(), text: RULES.into() };
         let rules = Rulebook::of(&[source]).unwrap();
-        let found = Insight { rules: &rules, folder: folder.path() }.explain(&cell, "QEMU 10.0.13, tcg", left_out);
+        let found =
+            Insight { rules: &rules, folder: folder.path() }.explain(&cell, "QEMU 10.0.13, tcg", left_out);
         assert_eq!(found.iter().map(|it| it.rule.as_str()).collect::<Vec<_>>(), expected);
     }
 

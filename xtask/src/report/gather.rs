@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnosed::Insight;
 use super::{Cell, Report, Run};
+use crate::diagnose::Diagnosis;
 use crate::judge::{Kind, Verdict, in_light_of, judge, of_repeats};
 use crate::model::{CellId, Role};
 use crate::plan::{Plan, PlannedCell};
@@ -99,14 +100,7 @@ pub fn outcome_of(
         let machine = facts.values().next().map_or("", |facts| &facts.machine);
         insight.explain(&failed, machine, &as_asked(plan, cell, &verdict))
     });
-    let verdict = match diagnosis.iter().flatten().next() {
-        Some(best) if best.machine && best.assuming.is_empty() => Verdict {
-            kind: Kind::Broken,
-            reason: format!("{}: {}", best.headline, verdict.reason),
-            ..verdict
-        },
-        _ => verdict,
-    };
+    let verdict = in_light_of_diagnosis(verdict, diagnosis.iter().flatten().next());
     // Only the best: what it may also be is no proof that it is the known one.
     let rules: Vec<&str> = diagnosis.iter().flatten().take(1).map(|it| it.rule.as_str()).collect();
     let verdict = in_light_of(&plan.known_bugs(cell, facts), verdict, &rules);
@@ -122,6 +116,18 @@ pub fn outcome_of(
     }
     shown.diagnosis = diagnosis;
     Outcome { verdict, cell: shown }
+}
+
+/// What the machine did says nothing of what runs on it.
+fn in_light_of_diagnosis(verdict: Verdict, best: Option<&Diagnosis>) -> Verdict {
+    match best {
+        Some(best) if best.machine && best.assuming.is_empty() => Verdict {
+            kind: Kind::Broken,
+            reason: format!("{}: {}", best.headline, verdict.reason),
+            ..verdict
+        },
+        _ => verdict,
+    }
 }
 
 /// Whether the step that failed is one of the second host's.
@@ -180,4 +186,28 @@ fn logs(cell: &PlannedCell, played: &CellRecord, verdict: &Verdict) -> Vec<Strin
         names.partition(|name| of_stage.iter().any(|folder| name.starts_with(folder)));
     let all = failed.into_iter().chain(["story.log"]).chain(others);
     all.map(|name| format!("cells/{}/{name}", cell.id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_is_the_machines_is_broken_and_no_other() {
+        let diagnosis = |machine: bool, assuming: &[&str]| -> Diagnosis {
+            serde_json::from_value(serde_json::json!({
+                "rule": "r", "class": "ptrace", "confidence": "high", "headline": "h", "machine": machine,
+                "evidence": [], "assuming": assuming, "cause": "c", "advice": [], "references": [],
+            }))
+            .unwrap()
+        };
+        let of = |best: Option<&Diagnosis>| {
+            let verdict = in_light_of_diagnosis(Verdict::new(Kind::Fail, "exit status 1"), best);
+            (verdict.kind, verdict.reason)
+        };
+        assert_eq!(of(Some(&diagnosis(true, &[]))), (Kind::Broken, "h: exit status 1".to_owned()));
+        for best in [None, Some(&diagnosis(false, &[])), Some(&diagnosis(true, &["accelerator tcg"]))] {
+            assert_eq!(of(best), (Kind::Fail, "exit status 1".to_owned()));
+        }
+    }
 }
