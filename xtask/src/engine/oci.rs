@@ -73,7 +73,11 @@ impl Runtime {
             }
             Verb::Kill => vec![run(on, self.end(name))],
             Verb::Stop => vec![run(on, self.stop(name))],
-            Verb::StartAgain => vec![run(on, self.start(name, workload)), ticks(1, PATIENCE)],
+            Verb::StartAgain => {
+                // Such a runtime starts no container twice: it is made anew, of the same bundle.
+                let delete = run(on, Command::new(format!("{program} delete {name}")));
+                vec![delete, run(on, self.start(name, workload)), ticks(1, PATIENCE)]
+            }
             Verb::Pause => vec![run(on, Command::new(format!("{program} pause {name}")))],
             Verb::Unpause => vec![run(on, Command::new(format!("{program} resume {name}")))],
             Verb::Remove { force: false } => vec![run(on, Command::new(format!("{program} delete {name}")))],
@@ -190,13 +194,14 @@ impl Runtime {
         ))
     }
 
-    /// As engines do: SIGTERM, which a process 1 without a handler never gets, and SIGKILL two seconds later.
+    /// As engines do: SIGTERM, which a process 1 without a handler never gets, and SIGKILL two seconds later. It stays in
+    /// the list.
     fn stop(self, name: &str) -> Command {
         let (Self(program), stopped) = (self, self.stopped(name));
         Command::new(format!(
             "{program} kill {name} TERM; tries=20; until {stopped} || [ $tries = 0 ]; do tries=$((tries - 1)); \
              sleep 0.1; done; {stopped} || {program} kill {name} KILL; tries=200; \
-             until {stopped} || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.1; done; {program} delete {name}"
+             until {stopped} || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.1; done; {stopped}"
         ))
     }
 

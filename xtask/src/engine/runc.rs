@@ -79,7 +79,7 @@ mod tests {
         kill
             source $ runc kill looper KILL && tries=200 && until runc state looper | grep -q '"status": *"stopped"' || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.1; done && runc delete looper
         stop
-            source $ runc kill looper TERM; tries=20; until runc state looper | grep -q '"status": *"stopped"' || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.1; done; runc state looper | grep -q '"status": *"stopped"' || runc kill looper KILL; tries=200; until runc state looper | grep -q '"status": *"stopped"' || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.1; done; runc delete looper
+            source $ runc kill looper TERM; tries=20; until runc state looper | grep -q '"status": *"stopped"' || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.1; done; runc state looper | grep -q '"status": *"stopped"' || runc kill looper KILL; tries=200; until runc state looper | grep -q '"status": *"stopped"' || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.1; done; runc state looper | grep -q '"status": *"stopped"'
         pause
             source $ runc pause looper
         remove by force
