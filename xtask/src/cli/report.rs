@@ -1,5 +1,6 @@
 //! `report`: from the record alone, on any machine.
 
+use std::borrow::Cow;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
@@ -51,28 +52,26 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
-    if let Some(held) = &held {
-        write_reports(&report, held)?;
-        if let Some(outcomes) = outcomes {
-            held.put(&held.outcomes(), &outcomes)?;
-        }
-        if let Some((baseline, diff)) = &diff {
-            write_diff(diff, baseline, &report, held)?;
-        }
-    }
     let code = match &diff {
         Some((_, diff)) => ExitCode::against(diff, &report),
         None => ExitCode::from_report(&report),
     };
-    let mut shown = report;
-    for other in &arguments.with {
-        let folder = if other.is_dir() { other } else { other.parent().unwrap_or(other) };
-        shown = shown.beside(load(other)?, folder);
-    }
     let style = super::style_of(std::io::stdout().as_fd());
-    for format in &arguments.format {
-        print!("{}", format.render(&shown, &style, paths.root())?);
-    }
+    // What is shown is made while the files are written.
+    let shown = std::thread::scope(|scope| -> anyhow::Result<Vec<String>> {
+        let shown = scope.spawn(|| shown(&report, arguments, &style, paths.root()));
+        if let Some(held) = &held {
+            write_reports(&report, held)?;
+            if let Some(outcomes) = outcomes {
+                held.put(&held.outcomes(), &outcomes)?;
+            }
+            if let Some((baseline, diff)) = &diff {
+                write_diff(diff, baseline, &report, held)?;
+            }
+        }
+        shown.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    shown.iter().for_each(|text| print!("{text}"));
     if arguments.profile {
         profile::tell(&paths, held.as_ref(), &record::read(&paths)?.record)?;
     }
@@ -82,6 +81,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         print!("\n{}", format.render_diff(&diff, &style)?);
     }
     Ok(code)
+}
+
+/// The report in the forms that are asked for, with the cells of other runs beside its own.
+fn shown(report: &Report, arguments: &Arguments, style: &Style, root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut all = Cow::Borrowed(report);
+    for other in &arguments.with {
+        let folder = if other.is_dir() { other } else { other.parent().unwrap_or(other) };
+        all = Cow::Owned(all.into_owned().beside(load(other)?, folder));
+    }
+    arguments.format.iter().map(|format| Ok(format.render(&all, style, root)?)).collect()
 }
 
 /// The report, and what is to be kept of the judging, where there was any.

@@ -33,11 +33,13 @@ impl<'a> Part<'a> {
 }
 
 impl Workshop<'_> {
-    /// Fetches what these parts need, one after another, while `goes_on`. Whoever builds a part asks for its packages
-    /// again, and tells why one cannot be had.
+    /// Fetches what these parts need, one after another, while `goes_on` and all can be had. Whoever builds a part asks
+    /// for its packages again, and tells why one cannot be had.
     pub fn fetch_ahead(&self, parts: &[Part<'_>], goes_on: &dyn Fn() -> bool) {
         for part in parts.iter().take_while(|_| goes_on()) {
-            let _told_when_it_is_built = self.fetch(part.wanted(self.cache));
+            if self.fetch(part.wanted(self.cache)).is_err() {
+                return;
+            }
         }
     }
 }

@@ -59,7 +59,8 @@ impl<'a> Order<'a> {
         self.schedule.wanted().into_iter().flatten().copied()
     }
 
-    /// Plays them all, while the builder, where there is one, makes their stacks, and what it needs next is fetched. `play` gets the index of a cell.
+    /// Plays them all, while the builder, where there is one, makes their stacks, and what it needs next is fetched.
+    /// `play` gets the index of a cell.
     pub(super) fn play(self, builder: Option<Builder<'_>>, play: &(dyn Fn(usize) -> ControlFlow<()> + Sync)) {
         let ahead = builder.as_ref().map(|builder| builder.ahead(self.hosts()));
         let Self { schedule, jobs, .. } = self;
