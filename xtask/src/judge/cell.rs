@@ -220,8 +220,7 @@ fn in_words(exit: Exit) -> String {
 fn first_error(record: &CellRecord, step: &StepRecord, failed: &CommandRecord) -> Option<String> {
     let folder = format!("{:02}-", step.index);
     let of_step = record.files.iter().filter(|file| file.name.starts_with(&folder));
-    let (aside, own): (Vec<_>, Vec<_>) = of_step
-        .partition(|file| ["lazy-pages.log", "page-server.log"].iter().any(|it| file.name.ends_with(it)));
+    let (aside, own): (Vec<_>, Vec<_>) = of_step.partition(|file| criu_log::stood_by(&file.name));
     let stderr = &failed.finished.stderr;
     criu_log::first_telling(own.into_iter().chain(aside).filter_map(|file| file.error.clone()))
         .or_else(|| criu_log::first_error(stderr.lines()))

@@ -1,5 +1,15 @@
 //! CRIU's errors, in its logs and in what it prints.
 
+/// Whether a file of that name is a log of CRIU's.
+pub fn is_log(name: &str) -> bool {
+    ["dump.log", "restore.log"].iter().any(|log| name.ends_with(log)) || stood_by(name)
+}
+
+/// Whether a file of that name is the log of a CRIU that serves pages to another, which dumps or restores.
+pub fn stood_by(name: &str) -> bool {
+    ["lazy-pages.log", "page-server.log"].iter().any(|log| name.ends_with(log))
+}
+
 /// What a line says behind CRIU's own mark of an error: `pr_err` prints `Error (file:line): …` behind the time and the
 /// pid.
 fn error(line: &str) -> Option<&str> {

@@ -1,4 +1,5 @@
-//! Writes the record: one JSON line an event, on disk before `tell` returns, and the cells' folders beside it.
+//! Writes the record: one JSON line an event, on disk before `tell` returns, and the cells' folders beside it. Only that
+//! a cell was taken from an earlier run may wait for the next event: nothing is lost with it.
 //! What happens in a cell goes to a file of the cell's own, which is packed when it ends; that it began and ended is
 //! among the events of the run.
 //!
@@ -26,7 +27,7 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-/// Takes events and has them on disk when `tell` returns.
+/// Takes events and has them on disk when `tell` returns, but for [`Event::CellTaken`].
 #[derive(Debug)]
 pub struct Recorder {
     opened: Instant,

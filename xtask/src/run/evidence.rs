@@ -126,12 +126,8 @@ fn create(path: &Path) -> std::io::Result<File> {
 fn tell_of(run: &CellRun<'_>, name: &str) {
     let path = run.folder.join(name);
     let Ok(metadata) = fs::metadata(&path) else { return };
-    let error = if is_criu_log(name) { first_error(&path) } else { None };
+    let error = if criu_log::is_log(name) { first_error(&path) } else { None };
     run.tell(Event::FileKept { cell: run.id(), name: name.to_owned(), bytes: metadata.len(), error });
-}
-
-fn is_criu_log(name: &str) -> bool {
-    ["dump.log", "restore.log", "lazy-pages.log", "page-server.log"].iter().any(|log| name.ends_with(log))
 }
 
 fn first_error(path: &Path) -> Option<String> {

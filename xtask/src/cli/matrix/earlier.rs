@@ -147,7 +147,7 @@ impl<'a> Earlier<'a> {
         }
         let drop_logs = self.plan.passing_logs == PassingLogs::Drop;
         let laid = found.lay(folder, &cell.id).ok().and_then(|()| {
-            let outcome = self.as_laid(cell, found, folder, rules, (known, by))?;
+            let outcome = self.as_laid(cell, found, folder, rules, known, by)?;
             if drop_logs && outcome.verdict.kind == Kind::Pass {
                 std::fs::remove_file(folder.cell_logs(&cell.id)).ok()?;
             }
@@ -167,7 +167,8 @@ impl<'a> Earlier<'a> {
         found: &Found,
         folder: &Paths,
         rules: &Rules,
-        (known, by): (Option<Outcome>, &str),
+        known: Option<Outcome>,
+        by: &str,
     ) -> Option<Outcome> {
         let logs = folder.cell_logs(&cell.id);
         // What is not as expected is looked at; that of other cells stays in one file.
